@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+//
+// The dependencies, and why each is here (docs/ARCHITECTURE.md has the layers):
+//
+// libdeflate   one-shot deflate: more than twice zlib's speed on 64 KiB clusters, output smaller
+// zlib         inflate of streams that libdeflate's one-shot interface refuses (early end, trailing bytes)
+// libzstd      qcow2 compression_type=zstd: the reference implementation
+// swift-system descriptors and errno in the platform's own vocabulary
+// swift-subprocess  the tests run the reference tools with it; no product links it
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  // Buffer lends its memory as spans (`bytes`, `mutableBytes`); that needs @_lifetime.
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A layer of the library: a folder of Sources/ImageCore that may import only what is listed here.
+func layer(
+  _ name: String, _ folder: String, exclude: [String] = [], _ dependencies: [Target.Dependency]
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: "Sources/ImageCore/\(folder)", exclude: exclude,
+    swiftSettings: settings)
+}
+
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+
+let package = Package(
+  name: "disk-imaging-tools",
+  products: [
+    .library(name: "ImageCore", targets: ["ImageCore"]),
+    .executable(name: "qemu-img", targets: ["qemu-img"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "CLinux"),
+
+    layer("Bytes", "Bytes", []),
+    layer("Threads", "Threads", ["Bytes"]),
+    layer("Codecs", "Codecs", ["Bytes", "CZlib", "CDeflate", "CZstd"]),
+    layer("Storage", "Storage", ["Bytes", "Threads", "CLinux", systemPackage]),
+    layer("Images", "Images", exclude: ["Raw", "Qcow2"], ["Bytes", "Threads", "Storage"]),
+    layer("Raw", "Images/Raw", ["Bytes", "Storage", "Images"]),
+    layer("Qcow2", "Images/Qcow2", ["Bytes", "Threads", "Codecs", "Storage", "Images"]),
+    layer("Copying", "Copying", ["Bytes", "Threads", "Storage", "Images"]),
+    layer("CommandLineInterface", "CommandLine", ["Bytes", "CLinux"]),
+    .target(
+      name: "ImageCore",
+      dependencies: [
+        "Bytes", "Threads", "Codecs", "Storage", "Images", "Raw", "Qcow2", "Copying", "CommandLineInterface",
+      ],
+      path: "Sources/ImageCore",
+      exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "Copying", "CommandLine"],
+      sources: ["ImageCore.swift"], swiftSettings: settings),
+
+    .executableTarget(
+      name: "qemu-img", dependencies: ["ImageCore"], swiftSettings: settings,
+      linkerSettings: [.unsafeFlags(["-Xlinker", "--gc-sections"])]),
+
+    .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
+    .testTarget(
+      name: "ConformanceTests",
+      dependencies: [.product(name: "Subprocess", package: "swift-subprocess"), systemPackage]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+#include "CLinux.h"
+// The header is all; a target needs one source file.

@@ -1,0 +1,77 @@
+// What Swift's Glibc module does not import: getopt_long, the Linux ioctls and flags for files and
+// block devices, and inline wrappers for variadic calls. Nothing here has logic of its own.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+
+static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+
+/// One open-file-description lock operation on `length` bytes at `start`; `command` is F_OFD_SETLK or F_OFD_GETLK.
+/// Returns 0 or an errno; for GETLK `*type` holds the type found.
+static inline int clinux_ofd_lock(int fd, int command, short *type, off_t start, off_t length) {
+  struct flock lock = {.l_type = *type, .l_whence = SEEK_SET, .l_start = start, .l_len = length, .l_pid = 0};
+  if (fcntl(fd, command, &lock) != 0) return errno;
+  *type = lock.l_type;
+  return 0;
+}
+
+static inline int clinux_f_ofd_setlk(void) { return F_OFD_SETLK; }
+static inline int clinux_f_ofd_getlk(void) { return F_OFD_GETLK; }
+static inline int clinux_o_direct(void) { return O_DIRECT; }
+
+/// Size in bytes of a block device; -1 with errno when it is none.
+static inline int64_t clinux_block_device_size(int fd) {
+  uint64_t size = 0;
+  return ioctl(fd, BLKGETSIZE64, &size) == 0 ? (int64_t)size : -1;
+}
+/// Logical block size of a block device in bytes, or -1.
+static inline int clinux_logical_block_size(int fd) {
+  int size = 0;
+  return ioctl(fd, BLKSSZGET, &size) == 0 ? size : -1;
+}
+static inline int clinux_block_zero(int fd, uint64_t offset, uint64_t length) {
+  uint64_t range[2] = {offset, length};
+  return ioctl(fd, BLKZEROOUT, range);
+}
+static inline int clinux_block_discard(int fd, uint64_t offset, uint64_t length) {
+  uint64_t range[2] = {offset, length};
+  return ioctl(fd, BLKDISCARD, range);
+}
+/// Shares `length` bytes of `source` with `target` (FICLONERANGE).
+static inline int clinux_clone_range(int target, uint64_t target_offset, int source, uint64_t source_offset,
+                                     uint64_t length) {
+  struct file_clone_range range = {
+      .src_fd = source, .src_offset = source_offset, .src_length = length, .dest_offset = target_offset};
+  return ioctl(target, FICLONERANGE, &range);
+}
+/// Sets the inode flag FS_NOCOW_FL; best effort.
+static inline int clinux_set_nocow(int fd) {
+  int attributes = 0;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &attributes) != 0) return -1;
+  attributes |= FS_NOCOW_FL;
+  return ioctl(fd, FS_IOC_SETFLAGS, &attributes);
+}
+/// Sets the extent size hint (FS_IOC_FSSETXATTR); best effort, 0 clears nothing and does nothing.
+static inline int clinux_set_extent_size_hint(int fd, uint32_t bytes) {
+  struct fsxattr attributes;
+  if (ioctl(fd, FS_IOC_FSGETXATTR, &attributes) != 0) return -1;
+  attributes.fsx_xflags |= FS_XFLAG_EXTSIZE;
+  attributes.fsx_extsize = bytes;
+  return ioctl(fd, FS_IOC_FSSETXATTR, &attributes);
+}
+
+#endif

@@ -1,0 +1,10 @@
+// The layers under one name: `import ImageCore` is all that a program needs.
+@_exported import Bytes
+@_exported import Codecs
+@_exported import CommandLineInterface
+@_exported import Copying
+@_exported import Images
+@_exported import Qcow2
+@_exported import Raw
+@_exported import Storage
+@_exported import Threads
