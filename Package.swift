@@ -64,7 +64,12 @@ let package = Package(
 
     .executableTarget(
       name: "qemu-img", dependencies: ["ImageCore"], swiftSettings: settings,
-      linkerSettings: [.unsafeFlags(["-Xlinker", "--gc-sections"])]),
+      // Static here rather than through `--static-swift-stdlib`: that flag changes every compile command, so that the
+      // tools and the tests (which link the toolchain's shared Testing library) would each compile everything anew.
+      linkerSettings: [
+        .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+        .unsafeFlags(["-Xlinker", "--gc-sections"]),
+      ]),
 
     .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
     .testTarget(
