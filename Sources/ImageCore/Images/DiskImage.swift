@@ -1,0 +1,49 @@
+import Bytes
+import Storage
+
+/// A virtual disk seen through a container format. Safe to read from many threads.
+public protocol DiskImage: AnyObject, Sendable {
+  /// The driver's name: `raw`, `qcow2`, …
+  var format: String { get }
+  /// The name that messages and `info` show.
+  var filename: String { get }
+  /// Size of the virtual disk in bytes, a multiple of 512.
+  var virtualSize: UInt64 { get }
+  /// Allocation unit in bytes; nil when the format has none.
+  var clusterSize: UInt64? { get }
+  /// The file with the image's metadata (for raw: with everything).
+  var storage: any Storage { get }
+  /// The layer below, if one is recorded and was opened.
+  var backing: (any DiskImage)? { get }
+  /// Whether the format can have a layer below: then bytes that it does not hold are "not allocated" rather than zero.
+  var supportsBacking: Bool { get }
+
+  /// The longest run of one kind that begins at `offset` (< ``virtualSize``), at most `limit` (> 0) bytes, as this layer
+  /// alone sees it: neither data nor zero where the layer below decides. Not necessarily maximal.
+  func layerExtent(at offset: UInt64, limit: UInt64) throws(ImageError) -> Extent
+
+  /// Fills `buffer` with the disk's contents at `offset`, seen through all layers. Bytes past the end read as zeros.
+  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError)
+
+  /// What `info` tells about this layer.
+  func information() throws(ImageError) -> ImageInformation
+
+  /// The layer below as the image's header records it.
+  var backingReference: BackingReference? { get }
+  /// Puts an opened layer below this one. Called once, by the opener, before anything is read.
+  func attachBacking(_ image: any DiskImage)
+}
+
+/// A layer below as a header records it.
+public struct BackingReference: Sendable, Equatable {
+  /// The recorded name, unresolved.
+  public var name: String
+  /// The recorded format; nil means probing.
+  public var format: String?
+
+  /// A recorded layer.
+  public init(name: String, format: String?) {
+    self.name = name
+    self.format = format
+  }
+}

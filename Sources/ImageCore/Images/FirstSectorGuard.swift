@@ -1,0 +1,56 @@
+import Bytes
+import Storage
+
+/// A storage whose first sector must not come to look like another format than raw (qemu-img-cli-1 §5.4): a guest of a
+/// probed raw image could otherwise make the next opening follow any path that it writes there.
+final class FirstSectorGuard: WritableStorage {
+  private let base: any WritableStorage
+  private let looksRaw: @Sendable (RawSpan) -> Bool
+
+  init(_ base: any WritableStorage, looksRaw: @escaping @Sendable (RawSpan) -> Bool) {
+    self.base = base
+    self.looksRaw = looksRaw
+  }
+
+  var name: String { base.name }
+  var length: UInt64 { base.length }
+  var requestAlignment: Int { base.requestAlignment }
+  var allocatedSize: UInt64? { base.allocatedSize }
+  var identity: FileIdentity? { base.identity }
+  var growsWithZeros: Bool { base.growsWithZeros }
+
+  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
+    try base.read(into: &buffer, at: offset)
+  }
+
+  func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent {
+    try base.extent(at: offset, limit: limit)
+  }
+
+  func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
+    if offset < 512 && bytes.byteCount > 0 {
+      var head = Buffer(512)
+      var target = head.mutableBytes
+      try base.read(into: &target, at: 0)
+      target.copy(bytes.slice(0..<min(bytes.byteCount, 512 - Int(offset))), at: Int(offset))
+      guard looksRaw(head.bytes) else { throw .system(1 /* EPERM */, path: name, offset: offset) }
+    }
+    try base.write(bytes, at: offset)
+  }
+
+  func zero(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
+    if range.lowerBound > 0 && range.lowerBound < 512 {
+      // Zeros behind a kept beginning: judged like a write.
+      let end = min(range.upperBound, 512)
+      try write([UInt8](repeating: 0, count: Int(end - range.lowerBound)), at: range.lowerBound)
+      if end < range.upperBound { try base.zero(end..<range.upperBound, mayUnmap: mayUnmap) }
+    } else {
+      try base.zero(range, mayUnmap: mayUnmap)
+    }
+  }
+
+  func discard(_ range: Range<UInt64>) throws(ImageError) { try base.discard(range) }
+  func allocate(_ range: Range<UInt64>) throws(ImageError) { try base.allocate(range) }
+  func resize(to length: UInt64) throws(ImageError) { try base.resize(to: length) }
+  func flush() throws(ImageError) { try base.flush() }
+}

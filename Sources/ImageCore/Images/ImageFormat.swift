@@ -1,0 +1,72 @@
+import Bytes
+import Storage
+
+/// A container format: how it is recognised and opened.
+public protocol ImageFormat: Sendable {
+  /// The driver's name.
+  static var name: String { get }
+  /// How sure the format is that an image with these first 512 bytes (zero padded) is its own: 0 not at all, 100 sure
+  /// (qemu-img-cli-1 §5).
+  static func probe(_ head: RawSpan, filename: String) -> Int
+  /// Opens an image. The layer below is not opened here, see ``ImageOpener``.
+  static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage
+  /// The locks that a use of such an image takes.
+  static func lock(for use: ImageUse) -> ImageLock
+}
+
+/// What an image is opened for.
+public enum ImageUse: Sendable, Equatable {
+  /// Looking at the header only: no layer below, no data file, no key.
+  case inspect
+  /// Reading.
+  case read
+  /// Reading and writing.
+  case write
+  /// Writing, and the image's length may change (for raw another lock than ``write``).
+  case resize
+}
+
+/// What a format needs to know to open an image.
+public struct OpenContext: Sendable {
+  /// The name that messages and `info` show.
+  public var filename: String
+  /// What it is opened for.
+  public var use: ImageUse
+  /// Opened by `check`: damage that check can report does not keep the image from being opened.
+  public var isCheck = false
+  /// Whether the format was probed rather than named.
+  public var isProbed = false
+  /// Driver options left over for the format (`offset`, `size`, `encrypt.key-secret`, …), by dotted name.
+  public var options = OptionTree()
+  /// Opens a file that the image names (an external data file), relative names as the reference resolves them.
+  public var openDependent: @Sendable (_ name: String) throws(ImageError) -> any Storage
+  /// Takes a warning: a line without prefix and newline.
+  public var warn: @Sendable (String) -> Void
+
+  /// A context.
+  public init(
+    filename: String, use: ImageUse, openDependent: @escaping @Sendable (String) throws(ImageError) -> any Storage,
+    warn: @escaping @Sendable (String) -> Void
+  ) {
+    self.filename = filename
+    self.use = use
+    self.openDependent = openDependent
+    self.warn = warn
+  }
+}
+
+extension ImageUse {
+  /// Whether the image will be changed.
+  public var isWriting: Bool { self == .write || self == .resize }
+}
+
+extension ImageFormat {
+  /// The locks of every format but raw.
+  public static func lock(for use: ImageUse) -> ImageLock {
+    switch use {
+    case .inspect: .inspect
+    case .read: .read
+    case .write, .resize: .write
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import Bytes
+import Images
+import Storage
+
+/// A disk stored byte by byte, or a window of one (options `offset` and `size`).
+public final class RawImage: DiskImage {
+  public let format = "raw"
+  public let filename: String
+  public let storage: any Storage
+  public let clusterSize: UInt64? = nil
+  public let backing: (any DiskImage)? = nil
+  public let backingReference: BackingReference? = nil
+  public let supportsBacking = false
+  /// Where the disk begins in the storage, in bytes.
+  let start: UInt64
+  /// The window's size in bytes; nil for "up to the storage's end".
+  let fixedSize: UInt64?
+
+  /// A disk over `storage`, or over the `size` bytes (nil: all the rest) from `start` on.
+  public init(_ storage: any Storage, filename: String, start: UInt64 = 0, size: UInt64? = nil) {
+    self.storage = storage
+    self.filename = filename
+    self.start = start
+    fixedSize = size
+  }
+
+  /// The window's or storage's size, rounded up to 512 (qemu-img-cli-1 §1.6).
+  public var virtualSize: UInt64 {
+    let exact = fixedSize ?? (storage.length >= start ? storage.length - start : 0)
+    return exact.roundedUp(to: 512) ?? exact.roundedDown(to: 512)
+  }
+
+  public func attachBacking(_ image: any DiskImage) {}
+
+  public func layerExtent(at offset: UInt64, limit: UInt64) throws(ImageError) -> Extent {
+    let stored = try storage.extent(at: start + offset, limit: limit)
+    return Extent(
+      length: stored.length, flags: stored.isData ? .data : .zero, hostOffset: start + offset, host: storage)
+  }
+
+  public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
+    let inside = offset < virtualSize ? Int(min(UInt64(buffer.byteCount), virtualSize - offset)) : 0
+    if inside < buffer.byteCount {
+      buffer.fill(inside..<buffer.byteCount)
+      if inside == 0 { return }
+      var part = buffer.slice(0..<inside)
+      return try storage.read(into: &part, at: start + offset)
+    }
+    try storage.read(into: &buffer, at: start + offset)
+  }
+
+  public func information() -> ImageInformation {
+    var information = ImageInformation()
+    information.isDirty = false
+    return information
+  }
+}
+
+extension RawImage: WritableDiskImage {
+  /// The storage, if it can be written to.
+  private func writable() throws(ImageError) -> any WritableStorage {
+    guard let storage = storage as? any WritableStorage else { throw ImageError("Block node is read-only", errno: 30) }
+    return storage
+  }
+
+  public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
+    try writable().write(bytes, at: start + offset)
+  }
+
+  public func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
+    try writable().zero(start + range.lowerBound..<start + range.upperBound, mayUnmap: mayUnmap)
+  }
+
+  public func place(_ range: Range<UInt64>) throws(ImageError) -> [PlacedRun] {
+    return [
+      PlacedRun(
+        guestOffset: range.lowerBound, length: range.count, host: try writable(), hostOffset: start + range.lowerBound)
+    ]
+  }
+
+  public func placeCompressed(length: Int, at offset: UInt64) throws(ImageError) -> PlacedRun? { nil }
+
+  public var compression: ClusterCompression? { nil }
+
+  public var readsAsZeros: Bool { (storage as? any WritableStorage)?.growsWithZeros ?? false }
+
+  public func flush() throws(ImageError) { try writable().flush() }
+
+  public func close() throws(ImageError) { try flush() }
+
+  public func resize(to size: UInt64, preallocation: Preallocation) throws(ImageError) {
+    guard fixedSize == nil else {
+      throw ImageError("Cannot resize fixed-size raw disks", errno: 95 /* ENOTSUP */)
+    }
+    try RawImage.resize(writable(), to: start + size, preallocation: preallocation)
+  }
+
+  /// Sets a file's length, and prepares new space as asked (qemu-img-cli-1 §7.6).
+  package static func resize(
+    _ storage: any WritableStorage, to length: UInt64, preallocation: Preallocation
+  ) throws(ImageError) {
+    let old = storage.length
+    switch preallocation {
+    case .off:
+      try storage.resize(to: length)
+    case .metadata:
+      throw ImageError("Unsupported preallocation mode: metadata", errno: 95)
+    case .falloc where length > old:
+      try storage.allocate(old..<length)
+    case .full where length > old:
+      try storage.resize(to: length)
+      let zeros = Buffer(Int(min(length - old, 1 << 20)))
+      var offset = old
+      while offset < length {
+        let count = Int(min(length - offset, UInt64(zeros.count)))
+        try storage.write(zeros.bytes.slice(0..<count), at: offset)
+        offset += UInt64(count)
+      }
+    case .falloc, .full:
+      break
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import Bytes
+import Storage
+
+/// How new space of a growing image is prepared.
+public enum Preallocation: String, Sendable, CaseIterable {
+  /// Not at all.
+  case off
+  /// Tables only.
+  case metadata
+  /// Space is reserved.
+  case falloc
+  /// Space is reserved and zeros are written.
+  case full
+}
+
+/// A virtual disk that can be changed.
+public protocol WritableDiskImage: DiskImage {
+  /// Stores `bytes` at `offset`; both ends lie within the disk. May be called from one thread at a time.
+  func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError)
+  /// Makes `range` read as zeros. `mayUnmap`: space may be given back.
+  func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError)
+  /// Changes the size of the virtual disk in bytes.
+  func resize(to size: UInt64, preallocation: Preallocation) throws(ImageError)
+  /// Writes out all metadata and makes everything durable, as the cache mode has it.
+  func flush() throws(ImageError)
+  /// Flushes and writes the marks of an orderly end (bitmaps, dirty bit). Nothing may be written afterwards.
+  func close() throws(ImageError)
+
+  /// Decides where `range` will be stored and records that in the image's tables (in memory until they are flushed), so
+  /// that ``store(_:at:)`` can be called for many ranges at once. Called in the order in which the image shall grow.
+  ///
+  /// Every placement must be stored before the next ``flush()``.
+  func place(_ range: Range<UInt64>) throws(ImageError) -> [PlacedRun]
+  /// Where compressed data of one cluster at `offset` will be stored; nil if the image cannot hold it compressed.
+  func placeCompressed(length: Int, at offset: UInt64) throws(ImageError) -> PlacedRun?
+  /// Whether clusters can be stored compressed, and how.
+  var compression: ClusterCompression? { get }
+  /// Whether a new image reads as zeros where nothing was written (qemu-img-cli-1 §11.10).
+  var readsAsZeros: Bool { get }
+}
+
+/// A run of guest bytes that has been given its place.
+public struct PlacedRun: Sendable {
+  /// Guest offset in bytes.
+  public var guestOffset: UInt64
+  /// Length in bytes.
+  public var length: Int
+  /// The storage that takes the bytes.
+  public var host: any WritableStorage
+  /// Offset in ``host`` in bytes.
+  public var hostOffset: UInt64
+  /// Bytes to be put before and after the run, so that the cluster's rest keeps its contents (copy-on-write). Each is
+  /// stored at its offset in ``host``; nil bytes mean zeros.
+  public var surroundings: [Surrounding]
+
+  /// The part of a cluster around newly written bytes.
+  public struct Surrounding: Sendable {
+    /// Offset in the host storage in bytes.
+    public var hostOffset: UInt64
+    /// Length in bytes.
+    public var length: Int
+    /// The contents; nil for zeros.
+    public var bytes: [UInt8]?
+
+    /// A part of a cluster.
+    public init(hostOffset: UInt64, length: Int, bytes: [UInt8]?) {
+      self.hostOffset = hostOffset
+      self.length = length
+      self.bytes = bytes
+    }
+  }
+
+  /// A placed run.
+  public init(
+    guestOffset: UInt64, length: Int, host: any WritableStorage, hostOffset: UInt64, surroundings: [Surrounding] = []
+  ) {
+    self.guestOffset = guestOffset
+    self.length = length
+    self.host = host
+    self.hostOffset = hostOffset
+    self.surroundings = surroundings
+  }
+
+  /// Stores the run's bytes and its surroundings. `bytes` are exactly the run's. Safe from any thread.
+  public func store(_ bytes: RawSpan) throws(ImageError) {
+    for part in surroundings {
+      if let contents = part.bytes {
+        try host.write(contents.rawBytes, at: part.hostOffset)
+      } else {
+        try host.zero(part.hostOffset..<part.hostOffset + UInt64(part.length), mayUnmap: true)
+      }
+    }
+    try host.write(bytes, at: hostOffset)
+  }
+}
+
+/// How an image stores compressed clusters.
+public struct ClusterCompression: Sendable {
+  /// Size of a cluster in bytes: the unit of compression.
+  public var clusterSize: Int
+  /// Makes a compressor, one a thread.
+  public var makeCompressor: @Sendable () throws(ImageError) -> any ClusterCompressor
+
+  /// A way to compress.
+  public init(
+    clusterSize: Int, makeCompressor: @escaping @Sendable () throws(ImageError) -> any ClusterCompressor
+  ) {
+    self.clusterSize = clusterSize
+    self.makeCompressor = makeCompressor
+  }
+}
+
+/// Compresses clusters; used by one thread at a time.
+public protocol ClusterCompressor: AnyObject {
+  /// Compresses `input` into `output`, and returns the number of bytes, or nil if it does not get smaller than `output`.
+  func compress(_ input: RawSpan, into output: inout MutableRawSpan) throws(ImageError) -> Int?
+}
