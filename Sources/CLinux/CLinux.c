@@ -1,2 +1,146 @@
 #include "CLinux.h"
-// The header is all; a target needs one source file.
+
+#include <stdlib.h>
+#include <string.h>
+
+// ---- getopt_long ----------------------------------------------------------------------------------------------------
+
+static struct {
+  char *text; // the text being given, not terminated
+  size_t text_length, text_capacity;
+  char **words;    // as given
+  char **permuted; // the same pointers, in getopt's order; ends in NULL
+  size_t word_count, word_capacity;
+  struct option *options; // ends in zeros
+  size_t option_count, option_capacity;
+  char *shorts;
+} scan;
+
+// Out of memory for a command line: nothing sensible can follow.
+static void *grown(void *memory, size_t *capacity, size_t needed, size_t size) {
+  if (needed <= *capacity) return memory;
+  size_t wanted = needed * 2 + 16;
+  memory = realloc(memory, wanted * size);
+  if (memory == NULL) abort();
+  *capacity = wanted;
+  return memory;
+}
+
+static char *take_text(void) {
+  char *copy = malloc(scan.text_length + 1);
+  if (copy == NULL) abort();
+  if (scan.text_length > 0) memcpy(copy, scan.text, scan.text_length);
+  copy[scan.text_length] = 0;
+  scan.text_length = 0;
+  return copy;
+}
+
+void clinux_getopt_reset(void) {
+  for (size_t i = 0; i < scan.word_count; i++) free(scan.words[i]);
+  for (size_t i = 0; i < scan.option_count; i++) free((char *)scan.options[i].name);
+  free(scan.permuted);
+  free(scan.shorts);
+  scan.permuted = NULL;
+  scan.shorts = NULL;
+  scan.text_length = scan.word_count = scan.option_count = 0;
+}
+
+void clinux_getopt_text(uint8_t byte) {
+  scan.text = grown(scan.text, &scan.text_capacity, scan.text_length + 1, 1);
+  scan.text[scan.text_length++] = (char)byte;
+}
+
+void clinux_getopt_word(void) {
+  scan.words = grown(scan.words, &scan.word_capacity, scan.word_count + 1, sizeof *scan.words);
+  scan.words[scan.word_count++] = take_text();
+}
+
+void clinux_getopt_long_option(int argument, int value) {
+  scan.options = grown(scan.options, &scan.option_capacity, scan.option_count + 2, sizeof *scan.options);
+  scan.options[scan.option_count++] = (struct option){.name = take_text(), .has_arg = argument, .val = value};
+}
+
+void clinux_getopt_short_options(void) {
+  free(scan.shorts);
+  scan.shorts = take_text();
+}
+
+void clinux_getopt_begin(int print_errors) {
+  free(scan.permuted);
+  scan.permuted = malloc((scan.word_count + 1) * sizeof *scan.permuted);
+  if (scan.permuted == NULL) abort();
+  for (size_t i = 0; i < scan.word_count; i++) scan.permuted[i] = scan.words[i];
+  scan.permuted[scan.word_count] = NULL;
+  scan.options = grown(scan.options, &scan.option_capacity, scan.option_count + 1, sizeof *scan.options);
+  memset(&scan.options[scan.option_count], 0, sizeof *scan.options);
+  if (scan.shorts == NULL) clinux_getopt_short_options();
+  optind = 0; // glibc: start afresh, look at POSIXLY_CORRECT again
+  opterr = print_errors;
+}
+
+int clinux_getopt_next(void) {
+  optarg = NULL;
+  optopt = 0;
+  return getopt_long((int)scan.word_count, scan.permuted, scan.shorts, scan.options, NULL);
+}
+
+// The given word that `pointer` points into (its end included), or -1.
+static int word_of(const char *pointer) {
+  if (pointer == NULL) return -1;
+  for (size_t i = 0; i < scan.word_count; i++) {
+    if (pointer >= scan.words[i] && pointer <= scan.words[i] + strlen(scan.words[i])) return (int)i;
+  }
+  return -1;
+}
+
+int clinux_getopt_argument_word(void) { return word_of(optarg); }
+int clinux_getopt_argument_offset(void) {
+  int word = word_of(optarg);
+  return word < 0 ? 0 : (int)(optarg - scan.words[word]);
+}
+int clinux_getopt_failed_option(void) { return optopt; }
+int clinux_getopt_position(void) { return optind; }
+int clinux_getopt_word_at(int position) {
+  if (position < 0 || (size_t)position >= scan.word_count) return -1;
+  return word_of(scan.permuted[position]);
+}
+
+// ---- time -----------------------------------------------------------------------------------------------------------
+
+struct clinux_time clinux_local_time(int64_t seconds_since_1970) {
+  time_t seconds = (time_t)seconds_since_1970;
+  struct tm fields;
+  if (localtime_r(&seconds, &fields) == NULL) return (struct clinux_time){.valid = 0};
+  return (struct clinux_time){
+      .valid = 1,
+      .year = (int64_t)fields.tm_year + 1900,
+      .month = fields.tm_mon + 1,
+      .day = fields.tm_mday,
+      .hour = fields.tm_hour,
+      .minute = fields.tm_min,
+      .second = fields.tm_sec};
+}
+
+// ---- signals --------------------------------------------------------------------------------------------------------
+
+// A lock-free int store is all that the handler does, which is allowed in one.
+static volatile sig_atomic_t progress_requested;
+
+static void note_progress_request(int signal) {
+  (void)signal;
+  progress_requested = 1;
+}
+
+void clinux_watch_progress_requests(void) {
+  struct sigaction action = {.sa_handler = note_progress_request, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGUSR1, &action, NULL);
+}
+
+int clinux_progress_requested(void) {
+  int requested = progress_requested;
+  if (requested) progress_requested = 0;
+  return requested;
+}
+
+void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }

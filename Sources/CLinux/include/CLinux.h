@@ -74,4 +74,48 @@ static inline int clinux_set_extent_size_hint(int fd, uint32_t bytes) {
   return ioctl(fd, FS_IOC_FSSETXATTR, &attributes);
 }
 
+// getopt_long without pointers in its interface, so that its caller needs no unsafe code. One scan at a time: getopt
+// itself keeps global state. Words and names go in byte by byte, answers come out as numbers.
+
+/// Forgets words and options.
+void clinux_getopt_reset(void);
+/// Appends one byte to the text being given.
+void clinux_getopt_text(uint8_t byte);
+/// The text given so far is the next word of the command line (the first is the program's name).
+void clinux_getopt_word(void);
+/// The text given so far is the name of a long option; `argument` is 0 none, 1 required, 2 optional; `value` (> 255)
+/// is what a scan answers when it is met.
+void clinux_getopt_long_option(int argument, int value);
+/// The text given so far is the string of short options, with its leading `+` and `:`.
+void clinux_getopt_short_options(void);
+/// Begins a scan; `print_errors` lets getopt print its own lines on stderr.
+void clinux_getopt_begin(int print_errors);
+/// getopt_long's answer: an option's value, '?', ':' or -1 at the end.
+int clinux_getopt_next(void);
+/// After an option: the number of the word that holds its argument, or -1 when it has none.
+int clinux_getopt_argument_word(void);
+/// Where in that word the argument starts.
+int clinux_getopt_argument_offset(void);
+/// After '?' or ':': optopt, the option concerned.
+int clinux_getopt_failed_option(void);
+/// The position in the permuted list of words at which the scan goes on (optind).
+int clinux_getopt_position(void);
+/// The number that the word at `position` of the permuted list had when it was given, or -1 at the end.
+int clinux_getopt_word_at(int position);
+
+/// A moment in local time (TZ), fields as people write them: month 1...12, year in full.
+struct clinux_time {
+  int valid;
+  int64_t year;
+  int month, day, hour, minute, second;
+};
+struct clinux_time clinux_local_time(int64_t seconds_since_1970);
+
+/// Counts SIGUSR1 from now on instead of dying of it; `clinux_progress_requested` answers whether one came since it was
+/// last asked.
+void clinux_watch_progress_requests(void);
+int clinux_progress_requested(void);
+/// Ignores a signal.
+void clinux_ignore_signal(int signal);
+
 #endif

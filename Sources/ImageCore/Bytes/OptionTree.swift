@@ -1,57 +1,84 @@
-/// Options of an image and its parts, as `--image-opts` and `json:` give them: dotted names with values, in the order
-/// given (qemu-img-cli-2 §7).
+/// What a name given by `json:` or `--image-opts` asks for: values under dotted keys, such as `file.filename`.
+///
+/// Whoever opens a node takes the keys that it knows; what is left at the end is an error that names the key
+/// (qemu-img-cli-2 §7.2). Repeating a key replaces its value and keeps its place.
 public struct OptionTree: Sendable, Equatable {
-  /// A value; numbers, strings and booleans are interchangeable for typed options.
-  public enum Value: Sendable, Equatable {
-    case string(String)
-    case number(Int64)
-    case boolean(Bool)
-    case null
+  /// The keys with their values; values are never objects or non-empty arrays, those are spelled out in the keys.
+  public private(set) var members: [DataTree.Member] = []
 
-    /// The value as text: `on`/`off` for a boolean.
-    public var text: String {
-      switch self {
-      case .string(let text): text
-      case .number(let number): String(number)
-      case .boolean(let flag): flag ? "on" : "off"
-      case .null: ""
-      }
-    }
-  }
-
-  /// The options, in order; names are unique.
-  public private(set) var entries: [(name: String, value: Value)] = []
-
-  /// No options.
+  /// No keys.
   public init() {}
 
-  public static func == (left: OptionTree, right: OptionTree) -> Bool {
-    left.entries.elementsEqual(right.entries) { $0.name == $1.name && $0.value == $1.value }
+  /// Spells out a tree: `{"file": {"driver": "file"}}` gives `file.driver`, array elements get their index as name.
+  package init(_ members: [DataTree.Member]) {
+    var places: [String: Int] = [:]
+    flatten(members, prefix: "", places: &places)
   }
 
-  /// The value of a dotted name. Setting replaces in place; nil removes.
-  public subscript(_ name: String) -> Value? {
-    get { entries.first { $0.name == name }?.value }
+  /// Whether every key has been taken.
+  package var isEmpty: Bool { members.isEmpty }
+
+  /// The value under `key`, or nil.
+  package subscript(_ key: String) -> DataTree? {
+    get { members.first { $0.key == key }?.value }
     set {
-      let index = entries.firstIndex { $0.name == name }
+      let index = members.firstIndex { $0.key == key }
       switch (index, newValue) {
-      case (let index?, let value?): entries[index].value = value
-      case (nil, let value?): entries.append((name, value))
-      case (let index?, nil): entries.remove(at: index)
+      case (let index?, let value?): members[index].value = value
+      case (let index?, nil): members.remove(at: index)
+      case (nil, let value?): members.append((key: key, value: value))
       case (nil, nil): break
       }
     }
   }
 
-  /// The options of the child `name`, without the `name.` in front.
-  public func child(_ name: String) -> OptionTree {
-    var tree = OptionTree()
-    for entry in entries where entry.name.hasPrefix(name + ".") {
-      tree.entries.append((String(entry.name.dropFirst(name.count + 1)), entry.value))
-    }
-    return tree
+  /// Removes `key` and returns its value.
+  package mutating func take(_ key: String) -> DataTree? {
+    guard let index = members.firstIndex(where: { $0.key == key }) else { return nil }
+    return members.remove(at: index).value
   }
 
-  /// Whether nothing is set.
-  public var isEmpty: Bool { entries.isEmpty }
+  /// Whether there are keys below `name`, such as `file.driver` below `file`.
+  package func hasSubtree(_ name: String) -> Bool { members.contains { $0.key.hasPrefix(name + ".") } }
+
+  /// Removes all keys below `name` and returns them without that prefix.
+  package mutating func takeSubtree(_ name: String) -> OptionTree {
+    let prefix = name + "."
+    var subtree = OptionTree()
+    members.removeAll { member in
+      guard member.key.hasPrefix(prefix) else { return false }
+      subtree.members.append((key: String(member.key.utf8.dropFirst(prefix.utf8.count)) ?? "", value: member.value))
+      return true
+    }
+    return subtree
+  }
+
+  /// The first key in the reference's order: the one that it names when an option is not known.
+  package var firstKey: String? { members.inHashOrder.first?.key }
+
+  /// `places` finds a repeated key at once: a name of a megabyte may hold a hundred thousand of them.
+  private mutating func flatten(_ values: [DataTree.Member], prefix: String, places: inout [String: Int]) {
+    // The parsers bound the depth of what comes here (1024 levels).
+    for member in values {
+      let key = prefix + member.key
+      switch member.value {
+      case .object(let inner) where !inner.isEmpty:
+        flatten(inner, prefix: key + ".", places: &places)
+      case .array(let elements) where !elements.isEmpty:
+        let inner = elements.enumerated().map { (key: String($0.offset), value: $0.element) }
+        flatten(inner, prefix: key + ".", places: &places)
+      default:
+        if let place = places[key] {
+          members[place].value = member.value
+        } else {
+          places[key] = members.count
+          members.append((key: key, value: member.value))
+        }
+      }
+    }
+  }
+
+  public static func == (left: OptionTree, right: OptionTree) -> Bool {
+    left.members.elementsEqual(right.members) { $0.key == $1.key && $0.value == $1.value }
+  }
 }
