@@ -27,12 +27,18 @@ public protocol WritableDiskImage: DiskImage {
   func close() throws(ImageError)
 
   /// Decides where `range` will be stored and records that in the image's tables (in memory until they are flushed), so
-  /// that ``store(_:at:)`` can be called for many ranges at once. Called in the order in which the image shall grow.
+  /// that the runs can be stored by many threads at once. Called in the order in which the image shall grow.
   ///
-  /// Every placement must be stored before the next ``flush()``.
-  func place(_ range: Range<UInt64>) throws(ImageError) -> [PlacedRun]
+  /// Every placed run must be stored before the next ``flush()``.
+  ///
+  /// - Parameter waitForStores: returns when every run placed before has been stored. Called when tables must be written
+  ///   back to make room in memory: they must not point at data that is not there.
+  func place(_ range: Range<UInt64>, waitForStores: () throws(ImageError) -> Void) throws(ImageError) -> [PlacedRun]
   /// Where compressed data of one cluster at `offset` will be stored; nil if the image cannot hold it compressed.
-  func placeCompressed(length: Int, at offset: UInt64) throws(ImageError) -> PlacedRun?
+  ///
+  /// - Parameter waitForStores: as for ``place(_:waitForStores:)``.
+  func placeCompressed(length: Int, at offset: UInt64, waitForStores: () throws(ImageError) -> Void)
+    throws(ImageError) -> PlacedRun?
   /// Whether clusters can be stored compressed, and how.
   var compression: ClusterCompression? { get }
   /// Whether a new image reads as zeros where nothing was written (qemu-img-cli-1 §11.10).

@@ -71,14 +71,18 @@ extension RawImage: WritableDiskImage {
     try writable().zero(start + range.lowerBound..<start + range.upperBound, mayUnmap: mayUnmap)
   }
 
-  public func place(_ range: Range<UInt64>) throws(ImageError) -> [PlacedRun] {
+  public func place(_ range: Range<UInt64>, waitForStores: () throws(ImageError) -> Void) throws(ImageError)
+    -> [PlacedRun]
+  {
     return [
       PlacedRun(
         guestOffset: range.lowerBound, length: range.count, host: try writable(), hostOffset: start + range.lowerBound)
     ]
   }
 
-  public func placeCompressed(length: Int, at offset: UInt64) throws(ImageError) -> PlacedRun? { nil }
+  public func placeCompressed(length: Int, at offset: UInt64, waitForStores: () throws(ImageError) -> Void)
+    throws(ImageError) -> PlacedRun?
+  { nil }
 
   public var compression: ClusterCompression? { nil }
 

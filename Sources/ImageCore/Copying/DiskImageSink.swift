@@ -1,0 +1,100 @@
+import Bytes
+import Images
+import Storage
+
+/// A copy into a disk image: zeros are found and left out, data is placed by the format and stored in parallel.
+public final class DiskImageSink: CopySink {
+  /// How the target is treated.
+  public struct Rule: Sendable {
+    /// Which zeros are left out.
+    public var sparse: SparseRule
+    /// The target reads as zeros where nothing is written.
+    public var targetIsZero: Bool
+    /// Where the target's blocks can be shared with the source's, for a source that is one file.
+    public var sharing: BlockSharing?
+
+    /// A rule.
+    public init(sparse: SparseRule, targetIsZero: Bool, sharing: BlockSharing? = nil) {
+      self.sparse = sparse
+      self.targetIsZero = targetIsZero
+      self.sharing = sharing
+    }
+  }
+
+  private let target: any WritableDiskImage
+  private let rule: Rule
+
+  /// A copy into `target`. The target is neither flushed nor closed.
+  public init(_ target: any WritableDiskImage, _ rule: Rule) {
+    self.target = target
+    self.rule = rule
+  }
+
+  public func makeScratch() -> Void {}
+
+  public func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) -> [SparseRun] {
+    segment.kind == .data ? rule.sparse.runs(bytes, at: segment.offset) : []
+  }
+
+  public func place(
+    _ segment: Segment, _ runs: [SparseRun], waitForPuts: () throws(ImageError) -> Void
+  ) throws(ImageError) -> [PlacedRun] {
+    do throws(ImageError) {
+      var placement = [PlacedRun]()
+      if segment.kind == .zero {
+        try zero(segment.offset..<segment.offset + segment.length)
+      }
+      for run in runs {
+        let range =
+          segment.offset + UInt64(run.range.lowerBound)..<segment.offset + UInt64(run.range.upperBound)
+        if run.isData {
+          placement += try target.place(range, waitForStores: waitForPuts)
+        } else if !rule.targetIsZero {
+          try target.writeZeros(range, mayUnmap: true)
+        }
+      }
+      return placement
+    } catch {
+      throw DiskImageSink.failure(error, segment)
+    }
+  }
+
+  /// Makes a run of the source's zeros zeros of the target.
+  private func zero(_ range: Range<UInt64>) throws(ImageError) {
+    if rule.sparse.minimum > 0 {
+      if !rule.targetIsZero { try target.writeZeros(range, mayUnmap: true) }
+      return
+    }
+    // -S 0: zeros are written like data, so that the target is fully allocated.
+    let zeros = Buffer(Int(min(range.upperBound - range.lowerBound, 1 << 21)))
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let count = min(range.upperBound - offset, UInt64(zeros.count))
+      for run in try target.place(offset..<offset + count, waitForStores: {}) {
+        let start = Int(run.guestOffset - offset)
+        try run.store(zeros.bytes.slice(start..<start + run.length))
+      }
+      offset += count
+    }
+  }
+
+  public func put(_ segment: Segment, _ bytes: RawSpan, _ placement: [PlacedRun], _ scratch: inout Void)
+    throws(ImageError)
+  {
+    do throws(ImageError) {
+      for run in placement {
+        if let sharing = rule.sharing, try sharing.share(run) { continue }
+        let start = Int(run.guestOffset - segment.offset)
+        try run.store(bytes.slice(start..<start + run.length))
+      }
+    } catch {
+      throw DiskImageSink.failure(error, segment)
+    }
+  }
+
+  public func finish() {}
+
+  static func failure(_ error: ImageError, _ segment: Segment) -> ImageError {
+    error.errno == 125 ? error : error.prefixed("error while writing at byte \(segment.offset): ")
+  }
+}

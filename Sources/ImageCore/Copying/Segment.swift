@@ -1,0 +1,69 @@
+import Bytes
+
+/// A piece of the work of a copy: a run of the source that is handled as one.
+public struct Segment: Sendable, Equatable {
+  /// What is to be done with a run.
+  public enum Kind: Sendable, Equatable {
+    /// Read it, and write what it holds.
+    case data
+    /// Make the target read as zeros.
+    case zero
+  }
+
+  /// Offset in the source in bytes.
+  public var offset: UInt64
+  /// Length in bytes; of data at most the copy's buffer size.
+  public var length: UInt64
+  /// What it holds.
+  public var kind: Kind
+
+  /// A piece of work.
+  public init(offset: UInt64, length: UInt64, kind: Kind) {
+    self.offset = offset
+    self.length = length
+    self.kind = kind
+  }
+}
+
+/// Which bytes of the source matter, in the order in which the target wants them. Asked by one thread at a time.
+public protocol Selection: AnyObject {
+  /// The next piece of work, or nil when all is done.
+  func next() throws(ImageError) -> Segment?
+}
+
+/// Where a copy reads from. Safe to call from many threads.
+public protocol CopySource: AnyObject, Sendable {
+  /// Fills `buffer` with the source's bytes at `offset`.
+  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError)
+}
+
+/// What a copy writes into. The layout is decided in order, the work is done in parallel:
+///
+/// 1. ``prepare(_:_:_:)``: any worker, any order: find zeros, compress, scramble, recompute checksums;
+/// 2. ``place(_:_:)``: one at a time, in the selection's order: gives the segment its position (a stream writes here);
+/// 3. ``put(_:_:_:_:)``: any worker, any order: positioned writes;
+/// 4. ``finish()``: once, after the last put: tables, header, flush.
+///
+/// So an image is the same to the byte with one thread or 32.
+public protocol CopySink: AnyObject, Sendable {
+  /// A worker's own memory: output buffers, compressors.
+  associatedtype Scratch
+  /// What preparation found out about a segment.
+  associatedtype Prepared
+  /// Where a segment goes.
+  associatedtype Placement
+
+  /// Memory for one worker.
+  func makeScratch() throws(ImageError) -> Scratch
+  /// Works on a segment's bytes (empty for a segment that is not data).
+  func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Scratch) throws(ImageError) -> Prepared
+  /// Decides where a segment goes.
+  ///
+  /// - Parameter waitForPuts: returns when everything placed before has been put; for sinks that must write tables.
+  func place(_ segment: Segment, _ prepared: Prepared, waitForPuts: () throws(ImageError) -> Void) throws(ImageError)
+    -> Placement
+  /// Writes a placed segment.
+  func put(_ segment: Segment, _ bytes: RawSpan, _ placement: Placement, _ scratch: inout Scratch) throws(ImageError)
+  /// Completes the target.
+  func finish() throws(ImageError)
+}
