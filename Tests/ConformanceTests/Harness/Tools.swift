@@ -1,0 +1,61 @@
+import Foundation
+
+/// Where the tools under test and the reference tools are, and where the cases run.
+struct Tools: Sendable {
+  let tool: String
+  let reference: String
+  let ours: String
+  /// PATH with the reference tools first, for setup steps and for `sh` commands of the reference's side.
+  let referencePath: String
+  let oursPath: String
+  let workFolder: URL
+  /// TOOLS_DIR points at the reference: the harness compares the reference with itself, deviations do not apply.
+  var isSelfTest: Bool { reference == ours }
+
+  private static let environment = ProcessInfo.processInfo.environment
+
+  /// - Parameter tool: the executable's name, e.g. `qemu-img`.
+  init(tool: String) throws {
+    self.tool = tool
+    let systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    let folders = (Self.environment["REFERENCE_DIR"] ?? systemPath).split(separator: ":").map(String.init)
+    let candidates = folders.map { $0 + "/" + tool }
+    guard let reference = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
+      throw HarnessError("the reference \(tool) is not installed (looked for \(candidates.joined(separator: ", ")))")
+    }
+    // The test bundle lies beside the products.
+    let products = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let toolsFolder =
+      Self.environment["TOOLS_DIR"] ?? URL(fileURLWithPath: products).deletingLastPathComponent().path
+    let ours = toolsFolder + "/" + tool
+    guard FileManager.default.isExecutableFile(atPath: ours) else {
+      throw HarnessError("\(ours) does not exist: build it first, or set TOOLS_DIR")
+    }
+    self.reference = URL(fileURLWithPath: reference).resolvingSymlinksInPath().path
+    self.ours = URL(fileURLWithPath: ours).resolvingSymlinksInPath().path
+    self.workFolder = Self.sharedWorkFolder
+
+    // `sh` commands name the tool without a path: each side gets a folder with nothing but a link to its tool.
+    func path(_ side: String, _ target: String) throws -> String {
+      let folder = Self.sharedWorkFolder.appendingPathComponent("bin-\(side)")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      let link = folder.appendingPathComponent(tool)
+      if !FileManager.default.fileExists(atPath: link.path) {
+        try? FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: target)
+      }
+      return folder.path + ":" + systemPath
+    }
+    self.referencePath = try path("reference", self.reference)
+    self.oursPath = try path("ours", self.ours)
+  }
+
+  /// One folder for the whole run; failing cases leave their folders in it.
+  static let sharedWorkFolder: URL = {
+    let parent = environment["CONFORMANCE_DIR"] ?? environment["TMPDIR"] ?? "/tmp"
+    var template = Array((parent + "/conformance.XXXXXX").utf8CString)
+    let made = template.withUnsafeMutableBufferPointer { buffer in
+      buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
+    }
+    return URL(fileURLWithPath: made ?? parent)
+  }()
+}
