@@ -60,7 +60,7 @@ private func escapeScalar(for byte: UInt8) -> Unicode.Scalar {
 }
 
 /// The scalar that starts at `position` (within `bytes`) and its length in bytes, or nil where UTF-8 is not valid.
-private func scalarInUTF8(_ bytes: [UInt8], at position: Int) -> (Unicode.Scalar, Int)? {
+package func scalarInUTF8(_ bytes: [UInt8], at position: Int) -> (Unicode.Scalar, Int)? {
   let first = bytes[position]
   if first < 0x80 { return (Unicode.Scalar(first), 1) }
   let (length, smallest): (Int, UInt32) =

@@ -43,6 +43,7 @@ public indirect enum DataTree: Sendable, Equatable {
     }
   }
 
+  /// Members are compared in their order; numbers by their case and value.
   public static func == (left: DataTree, right: DataTree) -> Bool {
     switch (left, right) {
     case (.null, .null): true
@@ -61,10 +62,15 @@ public indirect enum DataTree: Sendable, Equatable {
 extension DataTree: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+  /// Text.
   public init(stringLiteral value: String) { self = .string(value) }
+  /// A signed number.
   public init(integerLiteral value: Int64) { self = .integer(value) }
+  /// A truth value.
   public init(booleanLiteral value: Bool) { self = .boolean(value) }
+  /// A list.
   public init(arrayLiteral elements: DataTree...) { self = .array(elements) }
+  /// An object, members in this order.
   public init(dictionaryLiteral elements: (String, DataTree)...) {
     self = .object(elements.map { (key: $0.0, value: $0.1) })
   }

@@ -78,6 +78,7 @@ public struct OptionTree: Sendable, Equatable {
     }
   }
 
+  /// Trees are the same when they hold the same keys and values in the same order.
   public static func == (left: OptionTree, right: OptionTree) -> Bool {
     left.members.elementsEqual(right.members) { $0.key == $1.key && $0.value == $1.value }
   }

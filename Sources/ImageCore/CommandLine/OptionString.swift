@@ -6,6 +6,11 @@ package struct OptionItem: Sendable, Equatable {
   package var name: String
   /// The text after `=` with `,,` reduced to a comma; nil for a bare word.
   package var value: String?
+
+  package init(name: String, value: String?) {
+    self.name = name
+    self.value = value
+  }
 }
 
 /// Splits an option string at its commas; in a value, two commas stand for one (§4.1).

@@ -1,0 +1,83 @@
+import Bytes
+import CLinux
+import Synchronization
+
+/// The program's voice: results on a buffered stdout, errors and warnings with the program's name on stderr.
+///
+/// Writes to stdout that fail are remembered and make the run fail at its end. Safe to use from many threads.
+package final class Console: Sendable {
+  /// The last component of the program's name as it was called.
+  package let program: String
+  private let output = Mutex(OutputBuffer())
+
+  /// - Parameter program: the first word of the command line.
+  package init(program: String) {
+    self.program =
+      program.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(program[program.utf8.index(after: $0)...]) }
+      ?? program
+    // A reader that goes away is an error of write(2), not a signal.
+    clinux_ignore_signal(SIGPIPE)
+  }
+
+  /// Appends to stdout as it is.
+  package func print(_ text: String) {
+    output.withLock { $0.append(text.rawBytes) }
+  }
+
+  /// Appends a line to stdout.
+  package func printLine(_ text: String) { print(text + "\n") }
+
+  /// Hands everything printed so far to the kernel.
+  package func flush() {
+    output.withLock { $0.flush() }
+  }
+
+  /// Writes a line to stderr as it is.
+  package func note(_ text: String) {
+    // Nothing can be done about an stderr that takes nothing.
+    _ = writeFully(2, (text + "\n").rawBytes)
+  }
+
+  /// `PROGRAM: message`, each line of the message with the prefix, then the hint's lines without.
+  package func error(_ error: ImageError) {
+    var text = error.message.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { "\(program): \($0)" }.joined(separator: "\n")
+    if let hint = error.hint { text += "\n" + hint }
+    note(text)
+  }
+
+  /// `PROGRAM: message`.
+  package func error(_ message: String) { error(ImageError(message)) }
+
+  /// `PROGRAM: warning: message`.
+  package func warn(_ message: String) { note("\(program): warning: \(message)") }
+
+  /// Flushes stdout, and turns a success into 1 if something of the output was lost.
+  package func finish(status: Int32) -> Int32 {
+    let failure = output.withLock { output in
+      output.flush()
+      return output.failure
+    }
+    guard failure != 0, status == 0 else { return status }
+    error("error while writing to standard output: \(errorText(failure))")
+    return 1
+  }
+}
+
+private struct OutputBuffer {
+  private var pending: [UInt8] = []
+  /// The errno of the first write that failed, or 0.
+  private(set) var failure: Int32 = 0
+
+  mutating func append(_ bytes: [UInt8]) {
+    pending += bytes
+    if pending.count >= 1 << 16 { flush() }
+  }
+
+  mutating func flush() {
+    guard !pending.isEmpty else { return }
+    // After a failure the rest is dropped: a report with a hole in it helps nobody.
+    if failure == 0 { failure = writeFully(1, pending) }
+    pending.removeAll(keepingCapacity: true)
+  }
+}

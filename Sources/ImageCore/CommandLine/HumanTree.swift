@@ -1,0 +1,38 @@
+import Bytes
+
+extension DataTree {
+  /// The lines under "Format specific information:": members in hash order, one line each, deeper levels four blanks
+  /// further in (qemu-img-cli-1 §8.5).
+  ///
+  /// - Parameter level: the depth of this object's members.
+  package func humanLines(level: Int = 1) -> String {
+    var text = ""
+    switch self {
+    case .object(let members):
+      for member in members.inHashOrder {
+        let key = String(member.key.map { $0 == "-" ? " " : $0 })
+        text += humanLine("\(key):", member.value, level)
+      }
+    case .array(let elements):
+      for (index, element) in elements.enumerated() {
+        text += humanLine("[\(index)]:", element, level)
+      }
+    default:
+      text += humanScalar
+    }
+    return text
+  }
+
+  private func humanLine(_ heading: String, _ value: DataTree, _ level: Int) -> String {
+    let start = String(repeating: " ", count: 4 * level) + heading
+    switch value {
+    case .object, .array: return start + "\n" + value.humanLines(level: level + 1)
+    default: return start + " " + value.humanScalar + "\n"
+    }
+  }
+
+  private var humanScalar: String {
+    if case .boolean(let value) = self { return value ? "true" : "false" }
+    return text ?? "null"
+  }
+}
