@@ -14,6 +14,8 @@ let settings: [SwiftSetting] = [
   .strictMemorySafety(),
   // Buffer lends its memory as spans (`bytes`, `mutableBytes`); that needs @_lifetime.
   .enableExperimentalFeature("Lifetimes"),
+  // A copy worker's scratch memory is a noncopyable value that owns Buffers.
+  .enableExperimentalFeature("SuppressedAssociatedTypes"),
   .enableUpcomingFeature("ExistentialAny"),
 ]
 

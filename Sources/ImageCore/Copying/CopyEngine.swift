@@ -9,7 +9,7 @@ import Threads
 public struct CopyEngine: Sendable {
   /// Number of segments under way at once (each has a buffer and a thread).
   public var workers: Int
-  /// Size of a worker's buffer in bytes; no data segment may be longer.
+  /// Size of a worker's buffer in bytes; no data segment may be longer. 0: the sink reads for itself.
   public var bufferSize: Int
   /// Called, one at a time and in no particular order, with the number of source bytes that have just been completed.
   public var completed: (@Sendable (_ segment: Segment) throws(ImageError) -> Void)?
@@ -61,7 +61,7 @@ public struct CopyEngine: Sendable {
         var scratch = try sink.makeScratch()
         while let (taken, segment) = try take(selection, progress) {
           number = taken
-          let count = segment.kind == .data ? Int(segment.length) : 0
+          let count = segment.kind == .data && bufferSize > 0 ? Int(segment.length) : 0
           if count > 0 {
             var all = buffer.mutableBytes
             var bytes = all.slice(0..<count)

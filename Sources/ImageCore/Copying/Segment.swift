@@ -47,7 +47,7 @@ public protocol CopySource: AnyObject, Sendable {
 /// So an image is the same to the byte with one thread or 32.
 public protocol CopySink: AnyObject, Sendable {
   /// A worker's own memory: output buffers, compressors.
-  associatedtype Scratch
+  associatedtype Scratch: ~Copyable
   /// What preparation found out about a segment.
   associatedtype Prepared
   /// Where a segment goes.

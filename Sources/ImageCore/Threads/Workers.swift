@@ -27,7 +27,7 @@ package func runWorkers(_ count: Int, _ body: @escaping @Sendable (Int) -> Void)
     let status = unsafe pthread_create(
       &thread, nil,
       { argument in
-        guard let argument else { return nil }
+        guard let argument = unsafe argument else { return nil }
         let task = unsafe Unmanaged<Task>.fromOpaque(argument).takeRetainedValue()
         task.body(task.index)
         return nil
@@ -35,5 +35,5 @@ package func runWorkers(_ count: Int, _ body: @escaping @Sendable (Int) -> Void)
     if status == 0 { threads.append(thread) } else { unsafe task.release() }
   }
   body(0)
-  for thread in threads { unsafe pthread_join(thread, nil) }
+  for thread in threads { pthread_join(thread, nil) }
 }
