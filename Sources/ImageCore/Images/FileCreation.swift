@@ -26,6 +26,21 @@ public enum FileCreation {
     return file
   }
 
+  /// Opens or makes the file and lets `fill` make it an image. A file that did not exist before is removed on failure.
+  public static func make(
+    _ name: String, cache: CacheMode = .writeback, nocow: Bool = false, extentSizeHint: UInt32 = 1 << 20,
+    fill: (FileStorage) throws(ImageError) -> Void
+  ) throws(ImageError) {
+    let path = ImageName.localPath(name)
+    let isNew = !FileStorage.exists(path)
+    do throws(ImageError) {
+      try fill(try open(name, cache: cache, nocow: nocow, extentSizeHint: extentSizeHint))
+    } catch {
+      if isNew { FileStorage.remove(path) }
+      throw error
+    }
+  }
+
   /// A new file's first block is stored, so that the file system's alignment can be found out later.
   public static func writeFirstBlock(_ file: any WritableStorage, size: UInt64) throws(ImageError) {
     guard size > 0 else { return }

@@ -122,6 +122,15 @@ public final class FileStorage: WritableStorage {
 
   deinit { close(descriptor) }
 
+  /// Whether there is anything with this name, also a link that leads nowhere.
+  public static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0
+  }
+
+  /// Removes a file; best effort.
+  public static func remove(_ path: String) { _ = unsafe unlink(path) }
+
   private static func notRegular(_ path: String) -> ImageError {
     ImageError("'file' driver requires '\(path)' to be a regular file")
   }
