@@ -51,7 +51,7 @@ enum Conformance {
 
   private static func report(_ test: Case, _ faults: [String], folder: URL, table: String, tool: String) {
     var lines = ["\(table): \(test.name)"]
-    lines += (test.fixture?.steps ?? []).map { "    (fixture) \($0)" } + test.setup.map { "    (setup) \($0)" }
+    lines += test.setup.map { "    (setup) \($0)" }
     lines.append("    cd \(folder.path)/ours")
     lines += test.commands.map { "    " + displayed($0, tool: tool) }
     lines += faults.map { "    " + $0 }

@@ -1,14 +1,32 @@
 import Foundation
 
-/// A folder of files that many cases start from, made once by the reference tools.
+/// A folder of files that many cases start from, made once by the reference tools. A case gets those that it names.
 final class Fixture: Sendable {
   let name: String
   let steps: [Step]
+  /// Files that go with a file though a case does not name them: backing and data files.
+  let companions: [String: [String]]
   private let state = FixtureState()
 
-  init(_ name: String, _ steps: [Step]) {
+  init(_ name: String, companions: [String: [String]] = [:], _ steps: [Step]) {
     self.name = name
     self.steps = steps
+    self.companions = companions
+  }
+
+  /// Which of the fixture's files the text of a case speaks of.
+  func files(namedIn text: String, of all: [String]) -> Set<String> {
+    func isPart(_ character: Character) -> Bool { character.isLetter || character.isNumber || "_-,".contains(character) }
+    var files: Set<String> = []
+    for name in all {
+      let places = text.ranges(of: name)
+      let isNamed = places.contains { place in
+        (place.lowerBound == text.startIndex || !isPart(text[text.index(before: place.lowerBound)]))
+          && (place.upperBound == text.endIndex || !isPart(text[place.upperBound]))
+      }
+      if isNamed { files.formUnion([name] + (companions[name] ?? [])) }
+    }
+    return files
   }
 
   /// The folder; made when it is first asked for.

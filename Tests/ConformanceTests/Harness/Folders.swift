@@ -6,10 +6,11 @@ enum Folders {
   private static let seekData: Int32 = 3
   private static let seekHole: Int32 = 4
 
-  /// Copies every file of `source` into `target`, holes included. Symbolic links are copied as links.
-  static func copy(_ source: URL, to target: URL) throws {
+  /// Copies the files of `source` (or only those in `chosen`) into `target`, holes included. Symbolic links are copied
+  /// as links.
+  static func copy(_ source: URL, to target: URL, only chosen: Set<String>? = nil) throws {
     try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
-    for name in try names(in: source) {
+    for name in try names(in: source) where chosen?.contains(name) ?? true {
       let from = source.appendingPathComponent(name).path
       let to = target.appendingPathComponent(name).path
       var information = stat()

@@ -15,9 +15,7 @@ enum Step: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
   /// A step as it stands in a table's line: `patch FILE OFFSET TYPE VALUE...` or `$ COMMAND`.
   ///
   /// TYPE is `u8`, `u16`, `u32`, `u64` (big-endian), `l16`, `l32`, `l64` (little-endian) or `text`. Numbers take `0x`;
-  /// a number may be negative. Several values are stored one after the other. `@FILE OFFSET` in place of OFFSET means
-  /// the big-endian 64-bit number at that place (without its flag bits), with `+N` after it if wanted: the way to reach
-  /// an L2 table through its L1 entry.
+  /// a number may be negative. Several values are stored one after the other.
   init(line: String) {
     if line.hasPrefix("$ ") {
       self = .shell(String(line.dropFirst(2)))

@@ -15,4 +15,8 @@ struct QemuImgConformance {
   @Test func create() async throws {
     try await Conformance.compare("qemu-img", table: "create", createCases)
   }
+
+  @Test func damage() async throws {
+    try await Conformance.compare("qemu-img", table: "damage", damageCases)
+  }
 }
