@@ -62,7 +62,7 @@ let package = Package(
       ],
       path: "Sources/ImageCore",
       exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "Copying", "CommandLine"],
-      sources: ["ImageCore.swift"], swiftSettings: settings),
+      sources: ["ImageCore.swift", "StandardFormats.swift"], swiftSettings: settings),
 
     .executableTarget(
       name: "qemu-img", dependencies: ["ImageCore"], swiftSettings: settings,

@@ -40,19 +40,22 @@ public struct OpenContext: Sendable {
   public var options = OptionTree()
   /// Opens a file that the image names (an external data file), relative names as the reference resolves them.
   public var openDependent: @Sendable (_ name: String) throws(ImageError) -> any Storage
-  /// Takes a warning: a line without prefix and newline.
-  public var warn: @Sendable (String) -> Void
+  /// Takes what the user should know although the work goes on, now and while the image is in use.
+  public var notify: @Sendable (Notice) -> Void
 
   /// A context.
   public init(
     filename: String, use: ImageUse, openDependent: @escaping @Sendable (String) throws(ImageError) -> any Storage,
-    warn: @escaping @Sendable (String) -> Void
+    notify: @escaping @Sendable (Notice) -> Void
   ) {
     self.filename = filename
     self.use = use
     self.openDependent = openDependent
-    self.warn = warn
+    self.notify = notify
   }
+
+  /// Passes on a warning: a line without prefix and newline.
+  public func warn(_ text: String) { notify(.warning(text)) }
 }
 
 extension ImageUse {

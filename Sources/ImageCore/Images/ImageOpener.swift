@@ -140,7 +140,7 @@ public struct ImageOpener: Sendable {
         try FileStorage(
           path: ImageName.resolve(name, relativeTo: filename), writable: writable, cache: cache)
       },
-      warn: { notify(.warning($0)) })
+      notify: notify)
     context.isCheck = options.isCheck
     context.isProbed = options.format == nil
     return try format.open(storage, context)

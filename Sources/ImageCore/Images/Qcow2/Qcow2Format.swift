@@ -1,0 +1,41 @@
+import Bytes
+import Images
+import Storage
+
+/// The qcow2 format, versions 2 and 3.
+public enum Qcow2Format: ImageFormat {
+  public static let name = "qcow2"
+
+  public static func probe(_ head: RawSpan, filename: String) -> Int {
+    // Later versions are recognised, and then refused by their number.
+    head.byteCount >= 8 && head.bigEndian(at: 0, as: UInt32.self) == Qcow2Header.magic
+      && head.bigEndian(at: 4, as: UInt32.self) >= 2 ? 100 : 0
+  }
+
+  public static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage {
+    try Qcow2Image(storage, context)
+  }
+}
+
+extension Qcow2Image {
+  /// Opens an image in the order of qcow2-qcow-qed §14, without the layer below.
+  public convenience init(_ storage: any Storage, _ context: OpenContext) throws(ImageError) {
+    let header = try Qcow2Header(
+      storage,
+      Qcow2Header.Rules(
+        isWriting: context.use.isWriting, isCheck: context.isCheck, isInspecting: context.use == .inspect))
+    var dataStorage: (any Storage)? = storage
+    if header.hasDataFile {
+      dataStorage = nil
+      if context.use != .inspect, let name = header.extensions.dataFile {
+        dataStorage = try context.openDependent(name)
+      }
+    }
+    if header.encryption != .none && context.use != .inspect {
+      throw ImageError("Parameter 'encrypt.key-secret' is required for cipher")
+    }
+    self.init(
+      storage, dataStorage: dataStorage, header: header, snapshots: [], filename: context.filename, use: context.use,
+      notify: context.notify)
+  }
+}

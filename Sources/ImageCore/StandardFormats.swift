@@ -1,0 +1,12 @@
+import Images
+import Qcow2
+import Raw
+
+extension ImageOpener {
+  /// An opener that knows all formats of this library.
+  ///
+  /// - Parameter notify: takes what the user should know although the work goes on.
+  public static func standard(notify: @escaping @Sendable (Notice) -> Void) -> ImageOpener {
+    ImageOpener(formats: [Qcow2Format.self, RawFormat.self], notify: notify)
+  }
+}
