@@ -106,6 +106,13 @@ struct Deviation: Sendable {
     var status: Int32?
     /// Accepts anything in stdout and stderr but checks the status.
     var anyText = false
+
+    /// The whole of it, when nothing is left to the reference; it then need not run.
+    var complete: Output? {
+      guard let stdout, let stderr, let status else { return nil }
+      return Output(stdout: stdout, stderr: stderr, status: status)
+    }
+    var isComplete: Bool { complete != nil }
   }
 
   /// The case's only command (or the one at `command`) is expected to print and return this.

@@ -19,4 +19,36 @@ struct QemuImgConformance {
   @Test func damage() async throws {
     try await Conformance.compare("qemu-img", table: "damage", damageCases)
   }
+
+  @Test func info() async throws {
+    try await Conformance.compare("qemu-img", table: "info", infoCases)
+  }
+
+  @Test func map() async throws {
+    try await Conformance.compare("qemu-img", table: "map", mapCases)
+  }
+
+  @Test func check() async throws {
+    try await Conformance.compare("qemu-img", table: "check", checkCases)
+  }
+
+  @Test func compare() async throws {
+    try await Conformance.compare("qemu-img", table: "compare", compareCases)
+  }
+
+  @Test func measure() async throws {
+    try await Conformance.compare("qemu-img", table: "measure", measureCases)
+  }
+
+  @Test func resize() async throws {
+    try await Conformance.compare("qemu-img", table: "resize", resizeCases)
+  }
+
+  @Test func dd() async throws {
+    try await Conformance.compare("qemu-img", table: "dd", ddCases)
+  }
+
+  @Test func convert() async throws {
+    try await Conformance.compare("qemu-img", table: "convert", convertCases)
+  }
 }
