@@ -1,1 +1,4 @@
-print("hi")
+import Glibc
+import ImageCore
+
+exit(QemuImg.run(processArguments()))

@@ -19,6 +19,9 @@ package final class Console: Sendable {
     clinux_ignore_signal(SIGPIPE)
   }
 
+  /// Ignores SIGUSR1, which asks for a report of progress, until there is some (``Progress``).
+  package func ignoreProgressRequests() { clinux_ignore_signal(SIGUSR1) }
+
   /// Appends to stdout as it is.
   package func print(_ text: String) {
     output.withLock { $0.append(text.rawBytes) }

@@ -122,3 +122,20 @@ package func formattingLine(file: String, format: String, options: OptionValues)
   line += shown.joined(separator: " ")
   return line
 }
+
+/// Whether the text can name an object or a node: a letter, then letters, digits and `-._`.
+package func isIdentifier(_ text: String) -> Bool {
+  guard let first = text.utf8.first, isLetter(first) else { return false }
+  return text.utf8.allSatisfy { byte in
+    isLetter(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "-._".utf8.contains(byte)
+  }
+}
+
+/// What is said about a name that ``isIdentifier(_:)`` refuses.
+package let identifierError = ImageError(
+  "Parameter 'id' expects an identifier",
+  hint: "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.")
+
+private func isLetter(_ byte: UInt8) -> Bool {
+  (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+}

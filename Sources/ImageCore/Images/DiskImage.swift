@@ -13,6 +13,8 @@ public protocol DiskImage: AnyObject, Sendable {
   var clusterSize: UInt64? { get }
   /// The file with the image's metadata (for raw: with everything).
   var storage: any Storage { get }
+  /// Space that the image's files take on their devices in bytes, without layers below; nil when unknown.
+  var allocatedSize: UInt64? { get }
   /// The layer below, if one is recorded and was opened.
   var backing: (any DiskImage)? { get }
   /// Whether the format can have a layer below: then bytes that it does not hold are "not allocated" rather than zero.
@@ -46,4 +48,9 @@ public struct BackingReference: Sendable, Equatable {
     self.name = name
     self.format = format
   }
+}
+
+extension DiskImage {
+  /// What the file with the metadata takes; an image of several files says more.
+  public var allocatedSize: UInt64? { storage.allocatedSize }
 }

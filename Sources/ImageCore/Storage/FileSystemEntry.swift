@@ -1,0 +1,29 @@
+import Bytes
+import CLinux
+import Glibc
+
+/// What stands under a path before it is opened or made.
+public enum FileSystemEntry: Sendable, Equatable {
+  /// Nothing, or nothing that can be looked at.
+  case missing
+  /// A block or character device.
+  case device
+  /// Anything else: a regular file, a directory, …
+  case other
+
+  /// Looks at the path, following symbolic links.
+  public init(path: String) {
+    var status = stat()
+    guard path.withSystemPath({ unsafe stat($0, &status) }) == 0 else {
+      self = .missing
+      return
+    }
+    let type = status.st_mode & S_IFMT
+    self = type == S_IFBLK || type == S_IFCHR ? .device : .other
+  }
+
+  /// Removes a file; that it is gone already is no error.
+  package static func remove(path: String) {
+    _ = path.withSystemPath { unsafe unlink($0) }
+  }
+}

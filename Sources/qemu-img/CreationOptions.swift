@@ -1,0 +1,52 @@
+import ImageCore
+
+/// What `create`, `convert` and `measure` share about the options of a new image.
+enum CreationOptions {
+  /// The definitions for a format and the file or device that will hold the image.
+  static func definitions(_ format: any CreatableFormat.Type, file: String) throws(ImageError) -> [OptionDefinition] {
+    try format.creationOptions + protocolDefinitions(file)
+  }
+
+  /// The options of whatever holds the image (§7.3 of qemu-img-cli-2 decides what that is).
+  private static func protocolDefinitions(_ file: String) throws(ImageError) -> [OptionDefinition] {
+    if FileSystemEntry(path: file) == .device { return deviceCreationOptions }
+    switch ImageName.protocolPrefix(of: file) {
+    case nil, "file": return fileCreationOptions
+    case "host_device", "host_cdrom": return deviceCreationOptions
+    case let name?: throw ImageError("Unknown protocol '\(name)'")
+    }
+  }
+
+  /// Prints the table that `-o help` asks for.
+  ///
+  /// - Parameter file: the target, if one is named: then its protocol's options are listed too.
+  static func printHelp(format name: String, file: String?, _ tool: Tool) throws(Stop) {
+    let format = try stopping { () throws(ImageError) in try tool.creatableFormat(name) }
+    let definitions = try stopping { () throws(ImageError) in
+      guard let file else { return format.creationOptions }
+      return try CreationOptions.definitions(format, file: file)
+    }
+    tool.console.printLine(file == nil ? "Supported \(name) options:" : "Supported options:")
+    for line in optionHelpLines(definitions) { tool.console.printLine(line) }
+    if file == nil {
+      tool.console.print(
+        """
+
+        The protocol level may support further options.
+        Specify the target filename to include those options.
+
+        """)
+    }
+  }
+}
+
+extension Tool {
+  /// The format with this name, if it can make images.
+  func creatableFormat(_ name: String) throws(ImageError) -> any CreatableFormat.Type {
+    guard let format = opener.format(name) else { throw ImageError("Unknown file format '\(name)'") }
+    guard let creatable = format as? any CreatableFormat.Type else {
+      throw ImageError("Format driver '\(name)' does not support image creation")
+    }
+    return creatable
+  }
+}

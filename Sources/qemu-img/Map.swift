@@ -1,0 +1,156 @@
+import ImageCore
+
+/// `qemu-img map` (qemu-img-cli-1 §10).
+enum MapCommand: Command {
+  static let name = "map"
+  static let synopsis =
+    "[--object objectdef] [--image-opts] [-f fmt] [--start-offset=offset] [--max-length=len] [--output=ofmt] [-U] filename"
+
+  private static let options: [CommandOption<Option>] =
+    CommandOption.common + [
+      CommandOption(.format, "f", "format", .required),
+      .output, .forceShare, .imageOptions,
+      CommandOption(.startOffset, "s", "start-offset", .required),
+      CommandOption(.maxLength, "l", "max-length", .required),
+    ]
+
+  static func run(_ words: [String], _ tool: Tool) throws(Stop) -> Int32 {
+    var start: UInt64 = 0
+    var most: UInt64?
+    let arguments = try Arguments(words, options, tool) { (option, value) throws(Stop) in
+      try stopping { () throws(ImageError) in
+        if option == .startOffset { start = try sizeArgument(value, name: "start offset", warn: tool.console.warn) }
+        if option == .maxLength { most = try sizeArgument(value, name: "max length", warn: tool.console.warn) }
+      }
+    }
+    let operand = try arguments.singleOperand()
+    let json = try arguments.wantsJSON()
+    let image = try tool.open(operand, arguments)
+    var end = image.virtualSize
+    if let most { end = min(end, start.saturatingAdd(most)) }
+
+    let console = tool.console
+    if !json {
+      console.printLine(
+        padded("Offset", to: 16) + padded("Length", to: 16) + padded("Mapped to", to: 16) + "File")
+    }
+    var printer = MapPrinter(console: console, json: json)
+    var current: MapEntry?
+    var position = start
+    while position < end {
+      var entry: MapEntry
+      do throws(ImageError) {
+        entry = try MapEntry(image, at: position, limit: end - position)
+      } catch {
+        throw .failed(ImageError("Could not read file metadata: \(errorText(error.errno))", errno: error.errno))
+      }
+      if !json { entry.simplify() }
+      position += entry.length
+      if current?.absorb(entry) != true {
+        if let finished = current { try printer.print(finished) }
+        current = entry
+      }
+    }
+    // An empty range shows one empty entry, as the reference does.
+    let last = current ?? MapEntry(emptyAt: start)
+    try printer.print(last)
+    printer.finish()
+    return 0
+  }
+}
+
+/// A run of the disk in which everything is of one kind.
+private struct MapEntry {
+  var start: UInt64
+  var length: UInt64
+  var depth: Int
+  var isData: Bool
+  var isZero: Bool
+  var isPresent: Bool
+  var hostOffset: UInt64?
+  var hostName: String?
+
+  init(_ image: any DiskImage, at start: UInt64, limit: UInt64) throws(ImageError) {
+    let found = try image.chainExtent(at: start, limit: limit)
+    self.start = start
+    // An answer of no length would never end.
+    length = min(max(found.extent.length, 1), limit)
+    depth = found.depth
+    isData = found.extent.flags.contains(.data)
+    isZero = found.extent.flags.contains(.zero)
+    isPresent = found.extent.flags.contains(.allocated)
+    hostOffset = found.extent.hostOffset
+    hostName = found.extent.hostOffset == nil ? nil : found.extent.host?.name
+  }
+
+  init(emptyAt start: UInt64) {
+    self.start = start
+    length = 0
+    depth = 0
+    isData = false
+    isZero = false
+    isPresent = false
+  }
+
+  /// The human form shows data only: everything else is alike.
+  mutating func simplify() {
+    guard !isData || isZero else { return }
+    isData = false
+    isZero = true
+    isPresent = false
+    depth = 0
+    hostOffset = nil
+    hostName = nil
+  }
+
+  /// Takes in a neighbour of the same kind; false when it is another kind.
+  mutating func absorb(_ next: MapEntry) -> Bool {
+    guard isZero == next.isZero, isData == next.isData, depth == next.depth, isPresent == next.isPresent,
+      hostName == next.hostName, (hostOffset == nil) == (next.hostOffset == nil)
+    else { return false }
+    if let hostOffset, let following = next.hostOffset, hostOffset &+ length != following { return false }
+    length += next.length
+    return true
+  }
+}
+
+/// Writes the entries in one of the two forms.
+private struct MapPrinter {
+  let console: Console
+  let json: Bool
+  private var isFirst = true
+
+  init(console: Console, json: Bool) {
+    self.console = console
+    self.json = json
+  }
+
+  mutating func print(_ entry: MapEntry) throws(Stop) {
+    if json { printJSON(entry) } else { try printRow(entry) }
+    isFirst = false
+  }
+
+  private func printJSON(_ entry: MapEntry) {
+    var text = isFirst ? "[" : ",\n"
+    text += """
+      { "start": \(entry.start), "length": \(entry.length), "depth": \(entry.depth), \
+      "present": \(entry.isPresent), "zero": \(entry.isZero), "data": \(entry.isData)
+      """
+    if let offset = entry.hostOffset { text += ", \"offset\": \(offset)" }
+    console.print(text + "}")
+  }
+
+  private func printRow(_ entry: MapEntry) throws(Stop) {
+    guard entry.isData, !entry.isZero else { return }
+    guard let offset = entry.hostOffset else {
+      throw .failed("File contains external, encrypted or compressed clusters.")
+    }
+    console.printLine(
+      padded(hexadecimal(entry.start), to: 16) + padded(hexadecimal(entry.length), to: 16)
+        + padded(hexadecimal(offset), to: 16) + (entry.hostName ?? ""))
+  }
+
+  func finish() {
+    if json { console.print("]\n") }
+  }
+}
