@@ -1,7 +1,7 @@
 import ImageCore
 
 /// A subcommand.
-protocol Command {
+protocol Command: SendableMetatype {
   /// The word that calls it.
   static var name: String { get }
   /// Its options and operands, as the help shows them.
@@ -46,16 +46,13 @@ struct Tool: Sendable {
 
   init(console: Console) {
     self.console = console
-    opener = ImageOpener(formats: Tool.formats) { notice in
+    opener = ImageOpener.standard { notice in
       switch notice {
       case .warning(let text): console.warn(text)
       case .line(let text): console.note(text)
       }
     }
   }
-
-  /// The container formats; on equal probing scores the first wins.
-  static let formats: [any ImageFormat.Type] = [RawFormat.self]
 
   /// Opens a source operand as the options ask.
   func open(

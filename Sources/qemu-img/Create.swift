@@ -125,16 +125,13 @@ enum CreateCommand: Command {
     return image?.virtualSize
   }
 
-  /// Makes the image; a file that did not exist before does not stay behind when that fails.
+  /// Makes the image. Too large is too large for the format, whoever says so.
   private static func make(
     _ format: any CreatableFormat.Type, _ formatName: String, _ file: String, _ options: OptionValues
   ) throws(ImageError) {
-    let path = ImageName.localPath(file)
-    let existed = FileSystemEntry(path: path) != .missing
     do throws(ImageError) {
       try format.create(file, options)
     } catch {
-      if !existed { FileSystemEntry.remove(path: path) }
       guard error.errno == 27 /* EFBIG */ else { throw error }
       let hint = options.definition("cluster_size") == nil ? "" : " (try using a larger cluster size)"
       throw ImageError("The image size is too large for file format '\(formatName)'\(hint)", errno: error.errno)

@@ -1,10 +1,13 @@
+import ImageCore
+
 /// The general help (qemu-img-cli-1 §2.7).
 enum Help {
   /// Everything, with the newline at its end.
   static var text: String {
     let synopses = QemuImg.commands.map { "  \($0.name) \($0.synopsis)" }.joined(separator: "\n")
     // The protocols' names are formats too: they show a file's bytes as they are.
-    let formats = (Tool.formats.map { $0.name } + ["file", "host_cdrom", "host_device"]).sorted()
+    let formats = (ImageOpener.standard { _ in }.formats.map { $0.name } + ["file", "host_cdrom", "host_device"])
+      .sorted()
     return """
       \(QemuImg.version)
       usage: qemu-img [standard options] command [command options]

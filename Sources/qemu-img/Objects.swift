@@ -7,7 +7,8 @@ struct Objects {
 
   /// The types that can be defined, with the properties of those whose properties are known here.
   private static let types: [(name: String, properties: Set<String>?)] = [
-    ("authz-list", nil), ("authz-list-file", nil), ("authz-simple", nil), ("main-loop", nil), ("pr-manager-helper", nil),
+    ("authz-list", nil), ("authz-list-file", nil), ("authz-simple", nil), ("main-loop", nil),
+    ("pr-manager-helper", nil),
     ("secret", ["data", "file", "format", "keyid", "iv"]), ("secret_keyring", ["serial", "format", "keyid", "iv"]),
     ("thread-context", nil), ("throttle-group", nil), ("tls-cipher-suites", nil), ("tls-creds-anon", nil),
     ("tls-creds-psk", nil), ("tls-creds-x509", nil),

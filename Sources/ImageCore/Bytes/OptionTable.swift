@@ -1,7 +1,7 @@
 /// A creation option that a format or protocol knows (`-o NAME=VALUE`).
-package struct OptionDefinition: Sendable, Equatable {
+public struct OptionDefinition: Sendable, Equatable {
   /// What values an option takes.
-  package enum Kind: Sendable, Equatable {
+  public enum Kind: Sendable, Equatable {
     case text
     case boolean
     /// An integer in C notation, base 0.
@@ -10,14 +10,17 @@ package struct OptionDefinition: Sendable, Equatable {
     case size
   }
 
-  package var name: String
-  package var kind: Kind
+  /// The name before `=`.
+  public var name: String
+  /// What values it takes.
+  public var kind: Kind
   /// The text of the option list that `-o help` prints.
-  package var help: String
+  public var help: String
   /// The default that is shown when nothing was set, as text; nil when the option is then not mentioned.
-  package var defaultText: String?
+  public var defaultText: String?
 
-  package init(_ name: String, _ kind: Kind, _ help: String, default defaultText: String? = nil) {
+  /// A definition.
+  public init(_ name: String, _ kind: Kind, _ help: String, default defaultText: String? = nil) {
     self.name = name
     self.kind = kind
     self.help = help
@@ -26,9 +29,9 @@ package struct OptionDefinition: Sendable, Equatable {
 }
 
 /// The value that was given to an option, checked against its kind.
-package struct OptionValue: Sendable, Equatable {
+public struct OptionValue: Sendable, Equatable {
   /// What was parsed.
-  package enum Parsed: Sendable, Equatable {
+  public enum Parsed: Sendable, Equatable {
     case text
     case boolean(Bool)
     /// A number or a size in bytes.
@@ -36,23 +39,25 @@ package struct OptionValue: Sendable, Equatable {
   }
 
   /// As the user wrote it.
-  package var text: String
-  package var parsed: Parsed
+  public var text: String
+  /// What it was read as.
+  public var parsed: Parsed
 
-  package init(text: String, parsed: Parsed = .text) {
+  /// A value.
+  public init(text: String, parsed: Parsed = .text) {
     self.text = text
     self.parsed = parsed
   }
 }
 
 /// The options of one creation: the definitions in their declared order, and what was set.
-package struct OptionValues: Sendable, Equatable {
+public struct OptionValues: Sendable, Equatable {
   /// The format's options, then those of the protocol that are not in the format's list.
-  package private(set) var definitions: [OptionDefinition]
+  public private(set) var definitions: [OptionDefinition]
   private var values: [String: OptionValue] = [:]
 
   /// No values yet. A definition whose name came before is dropped.
-  package init(_ definitions: [OptionDefinition]) {
+  public init(_ definitions: [OptionDefinition]) {
     var names: Set<String> = []
     self.definitions = definitions.filter { names.insert($0.name).inserted }
   }

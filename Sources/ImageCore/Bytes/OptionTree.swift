@@ -53,6 +53,34 @@ public struct OptionTree: Sendable, Equatable {
     return subtree
   }
 
+  /// Puts all keys of `subtree` back below `name`.
+  package mutating func put(_ subtree: OptionTree, under name: String) {
+    for member in subtree.members { self[name + "." + member.key] = member.value }
+  }
+
+  /// The tree with its levels, as `json:` shows it.
+  package var nested: DataTree { nested(depth: 0) }
+
+  private func nested(depth: Int) -> DataTree {
+    // Keys of very many dots stay as they are from some depth on: this recursion and the writer's are bounded.
+    guard depth < 64 else { return .object(members) }
+    var names: [String] = []
+    var values: [String: DataTree] = [:]
+    var subtrees: [String: OptionTree] = [:]
+    for member in members {
+      let parts = member.key.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+      let name = String(parts[0])
+      if values[name] == nil, subtrees[name] == nil { names.append(name) }
+      if parts.count > 1 {
+        subtrees[name, default: OptionTree()][String(parts[1])] = member.value
+      } else {
+        values[name] = member.value
+      }
+    }
+    return .object(
+      names.map { name in (key: name, value: subtrees[name]?.nested(depth: depth + 1) ?? values[name] ?? .null) })
+  }
+
   /// The first key in the reference's order: the one that it names when an option is not known.
   package var firstKey: String? { members.inHashOrder.first?.key }
 

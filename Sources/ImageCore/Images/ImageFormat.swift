@@ -10,6 +10,10 @@ public protocol ImageFormat: Sendable {
   static func probe(_ head: RawSpan, filename: String) -> Int
   /// Opens an image. The layer below is not opened here, see ``ImageOpener``.
   static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage
+  /// Options that an open image takes (`offset`, `lazy-refcounts`, …), beside those of every node.
+  static var runtimeOptions: [OptionDefinition] { get }
+  /// Those of ``runtimeOptions`` that change what is read, so that the file's name alone does not name the image.
+  static var contentOptions: [String] { get }
   /// The locks that a use of such an image takes.
   static func lock(for use: ImageUse) -> ImageLock
 }
@@ -36,8 +40,10 @@ public struct OpenContext: Sendable {
   public var isCheck = false
   /// Whether the format was probed rather than named.
   public var isProbed = false
-  /// Driver options left over for the format (`offset`, `size`, `encrypt.key-secret`, …), by dotted name.
-  public var options = OptionTree()
+  /// The driver named, where it is not the format itself: `file` shows a file's bytes as raw does.
+  public var driver: String?
+  /// What was set of the format's ``ImageFormat/runtimeOptions``.
+  public var options = OptionValues([])
   /// Opens a file that the image names (an external data file), relative names as the reference resolves them.
   public var openDependent: @Sendable (_ name: String) throws(ImageError) -> any Storage
   /// Takes what the user should know although the work goes on, now and while the image is in use.
@@ -64,6 +70,11 @@ extension ImageUse {
 }
 
 extension ImageFormat {
+  /// None.
+  public static var runtimeOptions: [OptionDefinition] { [] }
+  /// None.
+  public static var contentOptions: [String] { [] }
+
   /// The locks of every format but raw.
   public static func lock(for use: ImageUse) -> ImageLock {
     switch use {

@@ -51,86 +51,69 @@ public struct ImageOpener: Sendable {
   /// - Throws: `Could not open 'NAME': …`.
   public func open(_ name: String, _ options: OpenOptions) throws(ImageError) -> any DiskImage {
     do throws(ImageError) {
-      var path = Path()
-      return try openLayer(name, options, &path)
+      return try openWithoutPrefix(name, options)
     } catch {
       throw error.prefixed("Could not open '\(name)': ")
     }
   }
 
-  /// The files on the way from the top image to the one being opened: a repetition is a loop.
-  private struct Path {
-    var identities: Set<FileIdentity> = []
-    var depth = 0
+  /// As ``open(_:_:)``, but the error says only what went wrong.
+  public func openWithoutPrefix(_ name: String, _ options: OpenOptions) throws(ImageError) -> any DiskImage {
+    var path = OpeningPath()
+    return try openNode(OptionTree(), filename: name, options, &path)
   }
 
-  private func openLayer(_ name: String, _ options: OpenOptions, _ path: inout Path) throws(ImageError)
-    -> any DiskImage
-  {
-    let storage = try openStorage(name, options)
-    if let identity = storage.identity {
-      guard path.identities.insert(identity).inserted else {
-        throw ImageError("Backing file '\(name)' creates an infinite loop.", errno: 40 /* ELOOP */)
-      }
+  /// Opens the image that an `--image-opts` text describes.
+  ///
+  /// - Throws: `Could not open 'TEXT': …`.
+  public func open(imageOptions text: String, _ options: OpenOptions) throws(ImageError) -> any DiskImage {
+    let tree = try optionTree(text)
+    if options.forceShare, let share = tree["force-share"]?.text, parseBoolean(share) == false {
+      throw ImageError("--force-share/-U conflicts with image options")
     }
-    let image = try openFormat(storage, filename: storage.name, options)
-    guard options.opensBacking, options.use != .inspect, let reference = image.backingReference else { return image }
     do throws(ImageError) {
-      path.depth += 1
-      guard path.depth <= ImageOpener.depthLimit else { throw ImageError("Backing chain too deep", errno: 40) }
-      var below = options
-      below.format = reference.format
-      below.use = .read
-      below.isCheck = false
-      let backing = try openLayer(ImageName.resolve(reference.name, relativeTo: image.filename), below, &path)
-      image.attachBacking(backing)
+      var path = OpeningPath()
+      return try openNode(tree, filename: nil, options, &path)
     } catch {
-      // The reference words every level of a failing chain.
-      throw error.message.hasSuffix("creates an infinite loop.") || error.message == "Backing chain too deep"
-        ? error : error.prefixed("Could not open backing file: ")
+      throw error.prefixed("Could not open '\(text)': ")
     }
-    return image
   }
 
-  /// Opens the file or device behind a name.
-  public func openStorage(_ name: String, _ options: OpenOptions) throws(ImageError) -> FileStorage {
-    var kind = FileStorage.Kind.either
-    if let prefix = ImageName.protocolPrefix(of: name) {
-      switch prefix {
-      case "file": kind = .regular
-      case "host_device", "host_cdrom": kind = .device
-      default: throw ImageError("Unknown protocol '\(prefix)'")
-      }
-    }
-    return try FileStorage(
-      path: ImageName.localPath(name), writable: options.use.isWriting, cache: options.cache, kind: kind)
+  /// The format that was asked for, or the one that the contents have.
+  func chooseFormat(_ storage: any Storage, _ options: OpenOptions) throws(ImageError) -> any ImageFormat.Type {
+    guard let name = options.format else { return try probe(storage, filename: storage.name) }
+    guard let format = format(name) else { throw ImageError("Unknown driver '\(name)'") }
+    return format
   }
 
-  /// Recognises the format of a storage and opens it, without the layers below.
-  public func openFormat(_ storage: any Storage, filename: String, _ options: OpenOptions) throws(ImageError)
-    -> any DiskImage
-  {
-    let format: any ImageFormat.Type
-    var storage = storage
-    if let name = options.format {
-      guard let named = self.format(name) else { throw ImageError("Unknown driver '\(name)'") }
-      format = named
-    } else {
-      format = try probe(storage, filename: filename)
-      if format.name == "raw", options.use.isWriting, let writable = storage as? any WritableStorage {
-        notify(
-          .line(
-            """
-            WARNING: Image format was not specified for '\(filename)' and probing guessed raw.
-                     Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.
-                     Specify the 'raw' format explicitly to remove the restrictions.
-            """))
-        let formats = self.formats
-        storage = FirstSectorGuard(writable) { head in ImageOpener.best(formats, head, filename: "")?.name == "raw" }
-      }
+  /// Opens a storage as a format, without the layers below.
+  func openFormat(
+    _ format: any ImageFormat.Type, _ storage: any Storage, filename: String, _ options: OpenOptions,
+    _ values: OptionValues
+  ) throws(ImageError) -> any DiskImage {
+    var guarded = storage
+    if options.format == nil, format.name == "raw", options.use.isWriting,
+      let writable = storage as? any WritableStorage
+    {
+      notify(
+        .line(
+          """
+          WARNING: Image format was not specified for '\(filename)' and probing guessed raw.
+                   Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.
+                   Specify the 'raw' format explicitly to remove the restrictions.
+          """))
+      let formats = self.formats
+      guarded = FirstSectorGuard(writable) { head in ImageOpener.best(formats, head, filename: "")?.name == "raw" }
     }
-    if let file = storage as? FileStorage ?? nil { try file.lock(lock(of: format, options)) }
-    let notify = self.notify
+    if let file = storage as? FileStorage { try file.lock(lock(of: format, options)) }
+    var context = context(for: filename, options)
+    context.options = values
+    context.isProbed = options.format == nil
+    return try format.open(guarded, context)
+  }
+
+  /// What every format is told.
+  func context(for filename: String, _ options: OpenOptions) -> OpenContext {
     let writable = options.use.isWriting
     let cache = options.cache
     var context = OpenContext(
@@ -142,11 +125,10 @@ public struct ImageOpener: Sendable {
       },
       notify: notify)
     context.isCheck = options.isCheck
-    context.isProbed = options.format == nil
-    return try format.open(storage, context)
+    return context
   }
 
-  private func lock(of format: any ImageFormat.Type, _ options: OpenOptions) -> ImageLock {
+  func lock(of format: any ImageFormat.Type, _ options: OpenOptions) -> ImageLock {
     if options.forceShare { return options.use == .inspect ? .none : .shared }
     if options.deniesWriters && options.use == .read { return .read }
     return format.lock(for: options.use)

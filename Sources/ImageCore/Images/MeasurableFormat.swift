@@ -1,7 +1,7 @@
 import Bytes
 
 /// A format that can tell how large an image will be (`measure`).
-package protocol MeasurableFormat: CreatableFormat {
+package protocol MeasurableFormat: ImageFormat {
   /// The size of an image of `size` bytes (a multiple of 512), or of one that `source` is converted to.
   ///
   /// - Throws: the reference's text (qemu-img-cli-1 §13).

@@ -68,7 +68,7 @@ public final class FileStorage: WritableStorage {
     var flags = flags | O_CLOEXEC | O_NONBLOCK
     if cache.isDirect { flags |= clinux_o_direct() }
     var descriptor: Int32
-    repeat { descriptor = path.withSystemPath { unsafe clinux_open($0, flags, 0o644) } } while descriptor < 0 && errno == EINTR
+    repeat { descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, flags, 0o644) } } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else {
       let code = errno
       if code == EISDIR, kind != .device {
@@ -125,11 +125,11 @@ public final class FileStorage: WritableStorage {
   /// Whether there is anything with this name, also a link that leads nowhere.
   public static func exists(_ path: String) -> Bool {
     var status = stat()
-    return unsafe lstat(path, &status) == 0
+    return unsafe path.withSystemPath { unsafe lstat($0, &status) } == 0
   }
 
   /// Removes a file; best effort.
-  public static func remove(_ path: String) { _ = unsafe unlink(path) }
+  public static func remove(_ path: String) { _ = unsafe path.withSystemPath { unsafe unlink($0) } }
 
   private static func notRegular(_ path: String) -> ImageError {
     ImageError("'file' driver requires '\(path)' to be a regular file")

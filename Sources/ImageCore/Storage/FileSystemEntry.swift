@@ -14,16 +14,11 @@ public enum FileSystemEntry: Sendable, Equatable {
   /// Looks at the path, following symbolic links.
   public init(path: String) {
     var status = stat()
-    guard path.withSystemPath({ unsafe stat($0, &status) }) == 0 else {
+    guard unsafe path.withSystemPath({ unsafe stat($0, &status) }) == 0 else {
       self = .missing
       return
     }
     let type = status.st_mode & S_IFMT
     self = type == S_IFBLK || type == S_IFCHR ? .device : .other
-  }
-
-  /// Removes a file; that it is gone already is no error.
-  package static func remove(path: String) {
-    _ = path.withSystemPath { unsafe unlink($0) }
   }
 }

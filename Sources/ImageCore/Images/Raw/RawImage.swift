@@ -4,7 +4,7 @@ import Storage
 
 /// A disk stored byte by byte, or a window of one (options `offset` and `size`).
 public final class RawImage: DiskImage {
-  public let format = "raw"
+  public let format: String
   public let filename: String
   public let storage: any Storage
   public let clusterSize: UInt64? = nil
@@ -17,7 +17,12 @@ public final class RawImage: DiskImage {
   let fixedSize: UInt64?
 
   /// A disk over `storage`, or over the `size` bytes (nil: all the rest) from `start` on.
-  public init(_ storage: any Storage, filename: String, start: UInt64 = 0, size: UInt64? = nil) {
+  ///
+  /// - Parameter format: the driver's name, which is the protocol's when a file is looked at without a format.
+  public init(
+    _ storage: any Storage, filename: String, format: String = "raw", start: UInt64 = 0, size: UInt64? = nil
+  ) {
+    self.format = format
     self.storage = storage
     self.filename = filename
     self.start = start

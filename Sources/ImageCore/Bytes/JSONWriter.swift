@@ -1,5 +1,3 @@
-import Bytes
-
 extension DataTree {
   /// The tree as `--output=json` prints it, without the newline behind it: four blanks a level, members in hash order,
   /// ASCII only (qemu-img-cli-1 §1.8, §1.9).

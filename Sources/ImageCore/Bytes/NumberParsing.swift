@@ -1,5 +1,3 @@
-import Bytes
-
 /// Why a text is no number.
 package enum NumberError: Error, Sendable, Equatable {
   case malformed
