@@ -5,8 +5,8 @@ import Storage
 package struct Mapping: Sendable, Equatable {
   /// Kinds of runs.
   package enum Kind: Sendable, Equatable {
-    /// Not in this image.
-    case unallocated
+    /// Not in this image; with the host offset (bytes) of the space that is reserved for it, if there is any.
+    case unallocated(hostOffset: UInt64?)
     /// Zeros; with the host offset (bytes) of the space that is reserved for them, if there is any.
     case zero(hostOffset: UInt64?)
     /// Stored at this offset (bytes) of the data storage.
@@ -28,9 +28,10 @@ package struct Mapping: Sendable, Equatable {
   /// Adds `next`, which follows directly, if both are one run.
   mutating func merge(_ next: Mapping) -> Bool {
     switch (kind, next.kind) {
-    case (.unallocated, .unallocated), (.zero(nil), .zero(nil)):
+    case (.unallocated(nil), .unallocated(nil)), (.zero(nil), .zero(nil)):
       break
-    case (.zero(let here?), .zero(let there?)), (.data(let here), .data(let there)):
+    case (.unallocated(let here?), .unallocated(let there?)), (.zero(let here?), .zero(let there?)),
+      (.data(let here), .data(let there)):
       guard here &+ length == there else { return false }
     default:
       return false
@@ -111,7 +112,7 @@ package final class Qcow2Tables {
   private func piece(at offset: UInt64, end: UInt64, isAhead: Bool = false) throws(ImageError) -> Mapping {
     let span = layout.l1Span
     let index = offset / span
-    guard index < UInt64(l1.count) else { return Mapping(.unallocated, length: end - offset) }
+    guard index < UInt64(l1.count) else { return Mapping(.unallocated(hostOffset: nil), length: end - offset) }
     let entry = L1Entry(rawValue: try l1.word(Int(index)))
     if entry.offset == 0 {
       // Whole tables that are missing are passed over without looking at guest clusters.
@@ -120,7 +121,7 @@ package final class Qcow2Tables {
       // The last table's guest space may pass 2^64 − 1 only if `end` is there, too.
       let (bytes, overflow) = next.multipliedReportingOverflow(by: span)
       let stop = overflow || next >= below ? end : min(end, bytes)
-      return Mapping(.unallocated, length: stop - offset)
+      return Mapping(.unallocated(hostOffset: nil), length: stop - offset)
     }
     guard entry.offset % layout.clusterSize == 0 else {
       throw damage(
@@ -186,8 +187,8 @@ private struct SliceRun {
     let first = words[place] & mask
     let step: UInt64
     switch mapping.kind {
-    case .unallocated, .zero(nil): step = 0
-    case .zero, .data: step = layout.clusterSize
+    case .unallocated(nil), .zero(nil): step = 0
+    case .unallocated, .zero, .data: step = layout.clusterSize
     case .compressed: return
     }
     var index = place + 1
@@ -219,7 +220,7 @@ private struct SliceRun {
     let length = layout.clusterSize - inCluster
     switch entry.kind(layout.rules) {
     case .unallocated:
-      return .success(Mapping(.unallocated, length: length))
+      return .success(Mapping(.unallocated(hostOffset: nil), length: length))
     case .zeroPlain, .zeroAllocated:
       guard layout.allowsZero else {
         return .failure(Fault(message: "Zero cluster entry found in pre-v3 image \(location(place))"))
@@ -247,9 +248,10 @@ private struct SliceRun {
     if hasCluster, let fault = fault(entry, place, guest) { return .failure(fault) }
     let index = Int(inCluster / layout.subclusterSize)
     let length = UInt64(bitmap.run(from: index)) * layout.subclusterSize - inCluster % layout.subclusterSize
+    let reserved = hasCluster ? entry.offset + inCluster : nil
     switch bitmap[index] {
-    case .backing: return .success(Mapping(.unallocated, length: length))
-    case .zero: return .success(Mapping(.zero(hostOffset: hasCluster ? entry.offset + inCluster : nil), length: length))
+    case .backing: return .success(Mapping(.unallocated(hostOffset: reserved), length: length))
+    case .zero: return .success(Mapping(.zero(hostOffset: reserved), length: length))
     case .data: return .success(Mapping(.data(hostOffset: entry.offset + inCluster), length: length))
     }
   }

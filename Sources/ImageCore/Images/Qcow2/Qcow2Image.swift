@@ -28,6 +28,7 @@ public final class Qcow2Image: DiskImage {
   private let cluster: UInt64
   private let backingLayer = Mutex<(any DiskImage)?>(nil)
   let decompression: ClusterDecompression
+  private let sparseness: Sparseness
 
   init(
     _ storage: any Storage, dataStorage: (any Storage)?, header: Qcow2Header, snapshots: [Snapshot], filename: String,
@@ -43,6 +44,7 @@ public final class Qcow2Image: DiskImage {
     currentSize = Atomic(header.virtualSize)
     cluster = header.clusterSize
     decompression = ClusterDecompression(header.compressionType, clusterSize: Int(header.clusterSize))
+    sparseness = Sparseness(storage)
     tables = Mutex(Qcow2Tables(storage, header, corruption))
   }
 
@@ -73,14 +75,17 @@ public final class Qcow2Image: DiskImage {
   public func layerExtent(at offset: UInt64, limit: UInt64) throws(ImageError) -> Extent {
     let mapping = try mapping(at: offset, limit: limit)
     switch mapping.kind {
-    case .unallocated:
-      return Extent(length: mapping.length, flags: [])
+    case .unallocated(let hostOffset):
+      return Extent(
+        length: mapping.length, flags: [], hostOffset: hostOffset, host: hostOffset == nil ? nil : dataStorage)
     case .zero(let hostOffset):
       return Extent(
         length: mapping.length, flags: .zero, hostOffset: hostOffset, host: hostOffset == nil ? nil : dataStorage)
     case .data(let hostOffset):
+      let mayHoldZeros = try sparseness.mayHoldZeros(header: { self.header })
       return Extent(
-        length: mapping.length, flags: [.data, .recurse], hostOffset: hostOffset, host: dataStorage)
+        length: mapping.length, flags: mayHoldZeros ? [.data, .recurse] : .data, hostOffset: hostOffset,
+        host: dataStorage)
     case .compressed:
       return Extent(length: mapping.length, flags: [.data, .compressed])
     }
