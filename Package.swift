@@ -80,3 +80,17 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// `make fuzz`: one libFuzzer target a parser, only when asked for, because everything is compiled anew with the
+// sanitizer's instrumentation (Fuzz/run). They stand in this package to reach what is `package`.
+if Context.environment["FUZZ"] != nil {
+  package.targets += [
+    .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+    .target(name: "FuzzSupport", dependencies: ["CFuzzer", "Bytes"], path: "Fuzz/Support", swiftSettings: settings),
+  ]
+  for name in ["zero-detection"] {
+    package.targets.append(
+      .executableTarget(
+        name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)", swiftSettings: settings))
+  }
+}
