@@ -14,6 +14,11 @@ package protocol CreatableFormat: ImageFormat {
   /// - Parameter name: the file, as the user typed it.
   /// - Throws: the reference's text without the file's name (qemu-img-cli-1 §7.5).
   static func create(_ name: String, _ options: OptionValues) throws(ImageError)
+
+  /// Whether images of the format can hold compressed clusters.
+  static var supportsCompression: Bool { get }
+  /// Whether images with these options can hold persistent bitmaps.
+  static func supportsBitmaps(_ options: OptionValues) -> Bool
 }
 
 /// The options of a local file that is made for an image (qemu-img-cli-1 §4.6).
@@ -29,3 +34,8 @@ package let deviceCreationOptions = [
   OptionDefinition("size", .size, "Virtual disk size"),
   OptionDefinition("preallocation", .text, "Preallocation mode (allowed values: off)"),
 ]
+
+extension CreatableFormat {
+  package static var supportsCompression: Bool { false }
+  package static func supportsBitmaps(_ options: OptionValues) -> Bool { false }
+}

@@ -111,10 +111,7 @@ public final class FileStorage: WritableStorage {
     self.isDevice = isDevice
     isBlockDevice = type == .blockDevice
     requestAlignment = alignment
-    identity =
-      isDevice
-      ? FileIdentity(device: UInt64(status.st_rdev), inode: 0)
-      : FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    identity = FileIdentity(status)
     currentLength = Atomic(length)
     locks = Mutex(FileLocks(descriptor: descriptor))
     isLocking = locking
@@ -126,6 +123,13 @@ public final class FileStorage: WritableStorage {
   public static func exists(_ path: String) -> Bool {
     var status = stat()
     return unsafe path.withSystemPath { unsafe lstat($0, &status) } == 0
+  }
+
+  /// Which file a path leads to, nil when there is none.
+  public static func identity(of path: String) -> FileIdentity? {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return nil }
+    return FileIdentity(status)
   }
 
   /// Removes a file; best effort.
@@ -424,6 +428,16 @@ public final class FileStorage: WritableStorage {
 
   /// Asks the file system for extents of at least so many bytes (`extent_size_hint`); best effort.
   public func setExtentSizeHint(_ bytes: UInt32) { _ = clinux_set_extent_size_hint(descriptor, bytes) }
+}
+
+extension FileIdentity {
+  /// The identity in a status; a device is itself, whatever node leads to it.
+  fileprivate init(_ status: stat) {
+    switch FileType(status) {
+    case .blockDevice, .characterDevice: self.init(device: UInt64(status.st_rdev), inode: 0)
+    case .regular, .other: self.init(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    }
+  }
 }
 
 /// What sort of file a status describes (st_mode's type bits, stat(2)).

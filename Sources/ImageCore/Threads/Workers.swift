@@ -37,3 +37,17 @@ package func runWorkers(_ count: Int, _ body: @escaping @Sendable (Int) -> Void)
   body(0)
   for thread in threads { pthread_join(thread, nil) }
 }
+
+/// Time since some fixed moment, in nanoseconds of the monotonic clock.
+package func monotonicNanoseconds() -> UInt64 {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
+/// Sleeps for so many nanoseconds, whatever signals arrive.
+package func sleep(nanoseconds: UInt64) {
+  var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+  // The remaining time is written back to the same place.
+  while unsafe withUnsafeMutablePointer(to: &time, { unsafe nanosleep($0, $0) }) != 0 && errno == EINTR {}
+}
