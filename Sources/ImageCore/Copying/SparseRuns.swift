@@ -46,7 +46,7 @@ public struct SparseRule: Sendable {
   }
 
   /// The general case, sector by sector. `phase` is the first sector's position within its aligned block.
-  private func sectorRuns(_ bytes: RawSpan, _ phase: Int) -> [SparseRun] {
+  func sectorRuns(_ bytes: RawSpan, _ phase: Int) -> [SparseRun] {
     let total = (bytes.byteCount + SparseRule.sector - 1) / SparseRule.sector
     func isZero(_ sector: Int) -> Bool {
       bytes.isZero(sector * SparseRule.sector..<min((sector + 1) * SparseRule.sector, bytes.byteCount))

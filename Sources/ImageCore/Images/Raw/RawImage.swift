@@ -12,7 +12,7 @@ public final class RawImage: DiskImage {
   public let backingReference: BackingReference? = nil
   public let supportsBacking = false
   /// Where the disk begins in the storage, in bytes.
-  let start: UInt64
+  package let start: UInt64
   /// The window's size in bytes; nil for "up to the storage's end".
   let fixedSize: UInt64?
 
