@@ -5,26 +5,52 @@ import ImageCore
 struct Objects {
   private var ids: Set<String> = []
 
-  /// The types that can be defined, with the properties of those whose properties are known here.
-  private static let types: [(name: String, properties: Set<String>?)] = [
-    ("authz-list", nil), ("authz-list-file", nil), ("authz-simple", nil), ("main-loop", nil),
-    ("pr-manager-helper", nil),
-    ("secret", ["data", "file", "format", "keyid", "iv"]), ("secret_keyring", ["serial", "format", "keyid", "iv"]),
-    ("thread-context", nil), ("throttle-group", nil), ("tls-cipher-suites", nil), ("tls-creds-anon", nil),
-    ("tls-creds-psk", nil), ("tls-creds-x509", nil),
+  /// A type that can be defined, and its properties with their types where they are known here.
+  private struct ObjectType {
+    var name: String
+    var properties: [(name: String, type: String)]?
+  }
+
+  private static let types: [ObjectType] = [
+    ObjectType(name: "authz-list"), ObjectType(name: "authz-list-file"), ObjectType(name: "authz-simple"),
+    ObjectType(name: "main-loop"), ObjectType(name: "pr-manager-helper"),
+    ObjectType(
+      name: "secret",
+      properties: [
+        ("data", "string"), ("file", "string"), ("format", "QCryptoSecretFormat"), ("iv", "string"),
+        ("keyid", "string"),
+      ]),
+    ObjectType(
+      name: "secret_keyring",
+      properties: [
+        ("format", "QCryptoSecretFormat"), ("iv", "string"), ("keyid", "string"), ("serial", "int32"),
+      ]),
+    ObjectType(name: "thread-context"), ObjectType(name: "throttle-group"), ObjectType(name: "tls-cipher-suites"),
+    ObjectType(name: "tls-creds-anon"), ObjectType(name: "tls-creds-psk"), ObjectType(name: "tls-creds-x509"),
   ]
 
   /// Defines one object from the argument of `--object`: `TYPE,id=ID,…` or a JSON object.
   mutating func define(_ text: String, _ console: Console, errorStatus: Int32) throws(Stop) {
     let properties = try stopping(status: errorStatus) { () throws(ImageError) in try Objects.properties(text) }
-    if properties.contains(where: { $0.key == "help" || $0.key == "?" })
-      || ["help", "?"].contains(properties.first { $0.key == "qom-type" }?.value ?? "")
-    {
-      console.printLine("List of user creatable objects:")
-      for type in Objects.types { console.printLine("  \(type.name)") }
-      throw .finished(status: 0)
-    }
+    if Objects.answerHelp(properties, console) { throw .finished(status: 0) }
     try stopping(status: errorStatus) { () throws(ImageError) in try check(properties) }
+  }
+
+  /// Prints the types, or the properties of one, if that was asked for.
+  private static func answerHelp(_ properties: [(key: String, value: String)], _ console: Console) -> Bool {
+    func isHelp(_ text: String) -> Bool { text == "help" || text == "?" }
+    let name = properties.first { $0.key == "qom-type" }?.value ?? ""
+    if isHelp(name) {
+      console.printLine("List of user creatable objects:")
+      for type in types { console.printLine("  \(type.name)") }
+      return true
+    }
+    guard properties.contains(where: { isHelp($0.key) }), let type = types.first(where: { $0.name == name }) else {
+      return false
+    }
+    console.printLine("\(name) options:")
+    for property in type.properties ?? [] { console.printLine("  \(property.name)=<\(property.type)>") }
+    return true
   }
 
   private mutating func check(_ properties: [(key: String, value: String)]) throws(ImageError) {
@@ -36,7 +62,8 @@ struct Objects {
     guard let id = last("id") else { throw ImageError("Parameter 'id' is missing") }
     guard isIdentifier(id) else { throw identifierError }
     if let known = type.properties {
-      if let extra = properties.first(where: { !known.union(["qom-type", "id"]).contains($0.key) }) {
+      let names = Set(known.map(\.name)).union(["qom-type", "id"])
+      if let extra = properties.first(where: { !names.contains($0.key) }) {
         throw ImageError("Parameter '\(extra.key)' is unexpected")
       }
       if let format = last("format"), format != "raw", format != "base64" {
@@ -46,6 +73,9 @@ struct Objects {
         switch (last("data"), last("file")) {
         case (nil, nil): throw ImageError("Either 'file' or 'data' must be provided")
         case (.some, .some): throw ImageError("'file' and 'data' are mutually exclusive")
+        case (nil, let file?) where FileSystemEntry(path: file) == .missing:
+          let cause = errorText(2 /* ENOENT */)
+          throw ImageError("Unable to read \(file): Failed to open file “\(file)”: \(cause)", errno: 2)
         default: break
         }
       }

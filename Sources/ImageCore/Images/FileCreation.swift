@@ -11,6 +11,7 @@ public enum FileCreation {
   ) throws(ImageError) -> FileStorage {
     let path = ImageName.localPath(name)
     let file: FileStorage
+    guard !path.isEmpty else { throw ImageError.system(2 /* ENOENT */).prefixed("Could not create '': ") }
     do throws(ImageError) {
       file = try FileStorage.create(path: path, cache: cache)
     } catch {

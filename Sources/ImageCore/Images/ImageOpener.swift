@@ -40,6 +40,9 @@ public struct ImageOpener: Sendable {
   /// The number of layers below an image that are opened before it counts as a trap (qemu-img-cli-2 §8.5).
   public static let depthLimit = 200
 
+  /// The largest file in bytes: the largest signed number, rounded down to a gibibyte (qemu-img-cli-1 §1.5).
+  public static let largestFile = UInt64(Int64.max) & ~((1 << 30) - 1)
+
   /// An opener for the given formats.
   public init(formats: [any ImageFormat.Type], notify: @escaping @Sendable (Notice) -> Void) {
     self.formats = formats

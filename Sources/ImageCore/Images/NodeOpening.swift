@@ -65,10 +65,7 @@ extension ImageOpener {
     let values = try takeOptions(format.runtimeOptions, from: &tree, warn: warn)
     let shown = shownName(opened, format, given, values, backing)
     let image = try openFormat(format, opened.storage, filename: shown, options, values)
-    if image.supportsBacking == false || !opensLayers(options), case .node(let subtree) = backing {
-      // Nobody will use these options, so they are not known.
-      tree.put(subtree, under: "backing")
-    }
+    try giveBack(backing, to: &tree, image, options)
     if let key = tree.firstKey {
       throw ImageError("Block format '\(format.name)' does not support the option '\(key)'")
     }
@@ -154,6 +151,9 @@ extension ImageOpener {
     let storage = try FileStorage(
       path: filename == nil ? name : ImageName.localPath(name), writable: options.use.isWriting, cache: options.cache,
       kind: kind, locking: values["locking"]?.text != "off")
+    guard storage.length <= ImageOpener.largestFile else {
+      throw ImageError.system(27 /* EFBIG */).prefixed("Could not refresh total sector count: ")
+    }
     if let key = tree.firstKey {
       throw ImageError(
         "Block protocol '\(storage.isDevice ? "host_device" : "file")' doesn't support the option '\(key)'")
@@ -205,6 +205,21 @@ extension ImageOpener {
       return .none
     case .string(let name)?: return .reference(name)
     default: return .none
+    }
+  }
+
+  /// Options of a layer below that will not be opened are options that nobody knows.
+  private func giveBack(
+    _ choice: BackingChoice, to tree: inout OptionTree, _ image: any DiskImage, _ options: OpenOptions
+  ) throws(ImageError) {
+    switch choice {
+    case .recorded, .none: return
+    case .node where opensLayers(options) && !image.supportsBacking:
+      throw ImageError("Driver doesn't support backing files")
+    case .node(let subtree):
+      if !opensLayers(options) { tree.put(subtree, under: "backing") }
+    case .reference(let name):
+      if !opensLayers(options) || !image.supportsBacking { tree["backing"] = .string(name) }
     }
   }
 

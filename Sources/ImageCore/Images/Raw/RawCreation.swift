@@ -3,7 +3,7 @@ import Images
 import Storage
 
 extension RawFormat: CreatableFormat {
-  package static let creationOptions = [OptionDefinition("size", .size, "Virtual disk size.")]
+  package static let creationOptions = [OptionDefinition("size", .size, "Virtual disk size")]
 
   /// How a raw image is made.
   public struct Creation: Sendable {
@@ -40,12 +40,10 @@ extension RawFormat: CreatableFormat {
       throw ImageError("Unsupported preallocation mode: metadata", errno: 95 /* ENOTSUP */)
     }
     guard let size = creation.size.roundedUp(to: 512), size <= UInt64(Int64.max) else {
-      throw ImageError("Could not resize image: Image size cannot be negative")
+      throw ImageError("Could not resize file: \(errorText(22 /* EINVAL */))")
     }
-    let maximum = UInt64(Int64.max).roundedDown(to: 1 << 30)
-    guard size <= maximum else {
-      throw ImageError("Could not resize image: offset(\(size)) exceeds maximum(\(maximum))")
-    }
+    // The reference makes such a file where the file system allows it, and can then not open it.
+    guard size <= ImageOpener.largestFile else { throw ImageError.system(27 /* EFBIG */) }
     try FileCreation.make(name, nocow: creation.nocow, extentSizeHint: creation.extentSizeHint) {
       (file) throws(ImageError) in
       if file.isDevice {

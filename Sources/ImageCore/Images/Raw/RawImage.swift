@@ -7,7 +7,7 @@ public final class RawImage: DiskImage {
   public let format: String
   public let filename: String
   public let storage: any Storage
-  public let clusterSize: UInt64? = nil
+  public var clusterSize: UInt64? { (storage as? ImageStorage)?.clusterSize }
   public let backing: (any DiskImage)? = nil
   public let backingReference: BackingReference? = nil
   public let supportsBacking = false
