@@ -101,7 +101,19 @@ extension RawImage: WritableDiskImage {
     guard fixedSize == nil else {
       throw ImageError("Cannot resize fixed-size raw disks", errno: 95 /* ENOTSUP */)
     }
-    try RawImage.resize(writable(), to: start + size, preallocation: preallocation)
+    let storage = try writable()
+    guard size <= ImageOpener.largestFile, start <= ImageOpener.largestFile - size else {
+      throw ImageError("offset(\(size)) exceeds maximum(\(ImageOpener.largestFile))", errno: 27 /* EFBIG */)
+    }
+    // A device's length is its own; only a file grows from where it is.
+    if !storage.growsWithZeros, storage.length != start + size {
+      throw ImageError("Cannot resize device files", errno: 95 /* ENOTSUP */)
+    }
+    do throws(ImageError) {
+      try RawImage.resize(storage, to: start + size, preallocation: preallocation)
+    } catch {
+      throw preallocation == .off ? error.prefixed("Could not resize file: ") : error
+    }
   }
 
   /// Sets a file's length, and prepares new space as asked (qemu-img-cli-1 §7.6).
