@@ -11,7 +11,7 @@ public struct CopyEngine: Sendable {
   public var workers: Int
   /// Size of a worker's buffer in bytes; no data segment may be longer. 0: the sink reads for itself.
   public var bufferSize: Int
-  /// Called, one at a time and in no particular order, with the number of source bytes that have just been completed.
+  /// Called, one at a time and in the selection's order, with the segments that have been completed.
   public var completed: (@Sendable (_ segment: Segment) throws(ImageError) -> Void)?
   /// Called in order before a data segment is placed; may wait, to keep to a rate.
   public var throttle: (@Sendable (_ bytes: UInt64) -> Void)?
@@ -41,6 +41,23 @@ public struct CopyEngine: Sendable {
     }
   }
 
+  /// Puts completed segments back into order.
+  private struct Reports {
+    private var next = 0
+    /// Segments that were completed before one in front of them; at most one a worker.
+    private var early: [Int: Segment] = [:]
+
+    mutating func add(
+      _ number: Int, _ segment: Segment, _ report: (Segment) throws(ImageError) -> Void
+    ) throws(ImageError) {
+      early[number] = segment
+      while let segment = early.removeValue(forKey: next) {
+        next += 1
+        try report(segment)
+      }
+    }
+  }
+
   /// What stops a worker whose segment is not to blame.
   private static let stopped = ImageError("stopped", errno: 125 /* ECANCELED */)
 
@@ -52,7 +69,7 @@ public struct CopyEngine: Sendable {
   {
     let selection = Monitor<any Selection>(selection)
     let progress = Monitor(Progress())
-    let reporting = Monitor(())
+    let reports = Monitor(Reports())
     runWorkers(workers) { _ in
       // A failed take has no number of its own: it comes after everything that was taken.
       var number = Int.max
@@ -76,7 +93,7 @@ public struct CopyEngine: Sendable {
           try sink.put(segment, buffer.bytes.slice(0..<count), placement, &scratch)
           progress.withLock(notify: true) { $0.put += 1 }
           if let completed {
-            try reporting.withLock { (_) throws(ImageError) in try completed(segment) }
+            try reports.withLock { (reports) throws(ImageError) in try reports.add(number, segment, completed) }
           }
           number = Int.max
         }
