@@ -209,6 +209,10 @@ struct ConvertJob {
     let count = CompletionCount(progress, of: total, diskSize: source.size, unit: UInt64(clusterSize))
     var engine = CopyEngine(
       workers: min(options.coroutines, max(2 * processorCount(), 2)), bufferSize: segmentSize)
+    engine.readFailure = { error, segment in
+      let start = clusterSize == 0 ? segment.requestOffset : source.firstUnreadable(segment, step: clusterSize)
+      return error.prefixed("error while reading at byte \(start): ")
+    }
     engine.completed = { (segment) throws(ImageError) in count.add(segment) }
     if options.rateLimit > 0 {
       let limit = RateLimit(bytesPerSecond: options.rateLimit)
@@ -217,7 +221,7 @@ struct ConvertJob {
 
     let console = self.console
     let isQuiet = options.isQuiet
-    var reader: any CopySource = ReadErrors(source)
+    var reader: any CopySource = source
     var salvage: SalvagingSource?
     if options.salvages {
       let salvaging = SalvagingSource(source) { offset, error in
@@ -289,18 +293,21 @@ struct ConvertJob {
   }
 }
 
-/// Words the errors of reading as `convert` does.
-private final class ReadErrors: CopySource {
-  private let source: any CopySource
-
-  init(_ source: any CopySource) { self.source = source }
-
-  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    do throws(ImageError) {
-      try source.read(into: &buffer, at: offset)
-    } catch {
-      throw error.prefixed("error while reading at byte \(offset): ")
+extension ConcatenatedImages {
+  /// The first of a segment's clusters that cannot be read: the reference reads, and names, single clusters.
+  fileprivate func firstUnreadable(_ segment: Segment, step: Int) -> UInt64 {
+    var buffer = Buffer(step)
+    var offset = segment.offset
+    while offset < segment.offset + segment.length {
+      do throws(ImageError) {
+        var bytes = buffer.mutableBytes
+        try read(into: &bytes, at: offset)
+      } catch {
+        return offset
+      }
+      offset += UInt64(step)
     }
+    return segment.offset
   }
 }
 

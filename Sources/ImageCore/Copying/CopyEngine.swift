@@ -13,6 +13,8 @@ public struct CopyEngine: Sendable {
   public var bufferSize: Int
   /// Called, one at a time and in the selection's order, with the segments that have been completed.
   public var completed: (@Sendable (_ segment: Segment) throws(ImageError) -> Void)?
+  /// Words an error of reading.
+  public var readFailure: (@Sendable (ImageError, Segment) -> ImageError)?
   /// Called in order before a data segment is placed; may wait, to keep to a rate.
   public var throttle: (@Sendable (_ bytes: UInt64) -> Void)?
 
@@ -59,7 +61,7 @@ public struct CopyEngine: Sendable {
   }
 
   /// What stops a worker whose segment is not to blame.
-  private static let stopped = ImageError("stopped", errno: 125 /* ECANCELED */)
+  static let stopped = ImageError("stopped", errno: 125 /* ECANCELED */)
 
   /// Copies everything that `selection` names from `source` to `sink`, and finishes the sink.
   ///
@@ -82,7 +84,11 @@ public struct CopyEngine: Sendable {
           if count > 0 {
             var all = buffer.mutableBytes
             var bytes = all.slice(0..<count)
-            try source.read(into: &bytes, at: segment.offset)
+            do throws(ImageError) {
+              try source.read(into: &bytes, at: segment.offset)
+            } catch {
+              throw readFailure?(error, segment) ?? error
+            }
           }
           let prepared = try sink.prepare(segment, buffer.bytes.slice(0..<count), &scratch)
           try awaitTurn(number, progress)

@@ -16,15 +16,19 @@ public struct Segment: Sendable, Equatable {
   public var length: UInt64
   /// What it holds.
   public var kind: Kind
-  /// Whether a request, as the selection counts them for the progress display, ends with this segment.
+  /// Where the request begins of which this is a part, in bytes: the user is told of requests, which may be longer than
+  /// what is handled at once.
+  public var requestOffset: UInt64
+  /// Whether the request ends with this segment.
   public var endsRequest: Bool
 
-  /// A piece of work.
-  public init(offset: UInt64, length: UInt64, kind: Kind, endsRequest: Bool = true) {
+  /// A piece of work that is a request of its own.
+  public init(offset: UInt64, length: UInt64, kind: Kind) {
     self.offset = offset
     self.length = length
     self.kind = kind
-    self.endsRequest = endsRequest
+    requestOffset = offset
+    endsRequest = true
   }
 }
 
@@ -45,9 +49,11 @@ struct RequestCutter {
   /// The next segment of the run that lasts from `offset` to `end`.
   mutating func segment(at offset: UInt64, end: UInt64) -> Segment {
     let next = min(end, offset + limit)
-    let endsRequest = next >= start + RequestCutter.requestSize || next == end
-    if endsRequest { start = next }
-    return Segment(offset: offset, length: next - offset, kind: .data, endsRequest: endsRequest)
+    var segment = Segment(offset: offset, length: next - offset, kind: .data)
+    segment.requestOffset = start
+    segment.endsRequest = next >= start + RequestCutter.requestSize || next == end
+    if segment.endsRequest { start = next }
+    return segment
   }
 }
 
