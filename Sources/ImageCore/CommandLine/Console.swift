@@ -41,10 +41,10 @@ package final class Console: Sendable {
     _ = writeFully(2, (text + "\n").rawBytes)
   }
 
-  /// `PROGRAM: message`, a second such line if there is one, then the hint's lines without prefix.
+  /// `PROGRAM: message`, each line of the message with the prefix, then the hint's lines without.
   package func error(_ error: ImageError) {
-    var text = "\(program): \(error.message)"
-    if let continuation = error.continuation { text += "\n\(program): \(continuation)" }
+    var text = error.message.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { "\(program): \($0)" }.joined(separator: "\n")
     if let hint = error.hint { text += "\n" + hint }
     note(text)
   }

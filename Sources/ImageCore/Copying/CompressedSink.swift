@@ -105,19 +105,13 @@ public final class CompressedSink: CopySink {
   public func place(
     _ segment: Segment, _ clusters: [Cluster], waitForPuts: () throws(ImageError) -> Void
   ) throws(ImageError) -> Placement {
-    var placement = Placement()
-    let end = segment.offset + segment.length
-    if segment.kind == .zero && !targetIsZero {
-      do throws(ImageError) {
-        try target.writeZeros(segment.offset..<end, mayUnmap: true)
-      } catch {
-        throw DiskImageSink.failure(error, at: segment.offset)
-      }
-    }
-    for (index, cluster) in clusters.enumerated() {
-      let start = segment.offset + UInt64(index * compression.clusterSize)
-      let range = start..<min(end, start + UInt64(compression.clusterSize))
-      do throws(ImageError) {
+    do throws(ImageError) {
+      var placement = Placement()
+      let end = segment.offset + segment.length
+      if segment.kind == .zero && !targetIsZero { try target.writeZeros(segment.offset..<end, mayUnmap: true) }
+      for (index, cluster) in clusters.enumerated() {
+        let start = segment.offset + UInt64(index * compression.clusterSize)
+        let range = start..<min(end, start + UInt64(compression.clusterSize))
         switch cluster {
         case .zero:
           if !targetIsZero { try target.writeZeros(range, mayUnmap: true) }
@@ -130,11 +124,11 @@ public final class CompressedSink: CopySink {
         case .plain:
           placement.plain += try target.place(range, waitForStores: waitForPuts)
         }
-      } catch {
-        throw DiskImageSink.failure(error, at: start)
       }
+      return placement
+    } catch {
+      throw DiskImageSink.failure(error, segment)
     }
-    return placement
   }
 
   public func put(_ segment: Segment, _ bytes: RawSpan, _ placement: Placement, _ scratch: inout Scratch)
@@ -147,7 +141,7 @@ public final class CompressedSink: CopySink {
         try run.store(bytes.slice(start..<start + run.length))
       }
     } catch {
-      throw DiskImageSink.failure(error, at: segment.offset)
+      throw DiskImageSink.failure(error, segment)
     }
   }
 

@@ -65,7 +65,7 @@ extension Refcounts {
   private func approve(_ clusters: Range<UInt64>, for purpose: Purpose) throws(ImageError) {
     guard let kind = metadata.overlap(clusters) else { return }
     if clusters.lowerBound == 0 && (purpose == .l2Table || purpose == .compressed) {
-      throw corruption("Preventing invalid allocation of \(purpose.rawValue) at offset 0")
+      throw corruption.fatal("Preventing invalid allocation of \(purpose.rawValue) at offset 0")
     }
     throw overlap(kind)
   }

@@ -8,7 +8,7 @@ extension Refcounts {
   func makeBlock(for cluster: UInt64) throws(ImageError) {
     let index = cluster >> blockShift
     let place = try findFree(1, endingBefore: Qcow2Header.hostOffsetLimit)
-    guard place != 0 else { throw corruption("Preventing invalid allocation of refcount block at offset 0") }
+    guard place != 0 else { throw corruption.fatal("Preventing invalid allocation of refcount block at offset 0") }
     if let kind = metadata.overlap(place..<place + 1) { throw overlap(kind) }
     let isWithin = place >> blockShift == index
     // A block that lies in another block's range is counted there, which may need a block itself: then all begins anew.
@@ -37,6 +37,8 @@ extension Refcounts {
   func makeArea(
     at start: UInt64, adding additional: UInt64, isExact: Bool, newBlock: (index: Int, offset: UInt64)? = nil
   ) throws(ImageError) -> UInt64 {
+    // The old table is complete before it is given up.
+    try writeBack()
     let (blockCount, entries) = try sizeOfArea(start, additional, isExact)
     var newTable = table
     newTable.append(contentsOf: repeatElement(0, count: Int(entries) - min(table.count, Int(entries))))
@@ -57,7 +59,7 @@ extension Refcounts {
     while position < end {
       let part = part(position..<end)
       guard let block = try block(part.index) else {
-        throw corruption("Refblock at \(hex(position << clusterBits)) is not covered by the refcount structures")
+        throw corruption.fatal("Refblock at \(alternateHex(position << clusterBits)) is not covered by the refcount structures")
       }
       try change(block)
       for index in part.range { width.setCount(&block.words, index, 1) }
@@ -72,8 +74,12 @@ extension Refcounts {
     changedTableEntries = nil
     if !isUnfinished { try storage.flush() }
     tableOffset = tableStart << clusterBits
-    try moveTable(tableOffset, UInt32(tableClusters))
+    if !isUnfinished {
+      try storage.write(tableOffset.bigEndianBytes + UInt32(tableClusters).bigEndianBytes, at: 48)
+      try storage.flush()
+    }
     metadata.set(.refcountTable, tableStart..<end)
+    unusedStart = max(unusedStart, end)
     try lower(oldClusters)
     return end
   }

@@ -25,16 +25,14 @@ package final class Refcounts {
   /// The image is new and becomes valid only when it is closed: nothing in the file refers to anything yet, so that order
   /// does not matter and released clusters are free at once.
   let isUnfinished: Bool
-  /// Notes the table's new place in the header (offset in bytes, length in clusters); in the file when it returns, unless
-  /// the image is unfinished.
-  let moveTable: (_ offset: UInt64, _ clusters: UInt32) throws(ImageError) -> Void
-  /// Marks the image corrupt, and words that as an error.
-  let corruption: (_ message: String) -> ImageError
+  let corruption: CorruptionReport
 
   /// Where the search for free clusters begins: all clusters below are in use, or were passed over (F of §11).
   package internal(set) var cursor: UInt64 = 0
   /// Where the next compressed cluster goes, in bytes; 0 for a new cluster (B of §11).
   package internal(set) var byteCursor: UInt64 = 0
+  /// Clusters from this one on were never used, and read as zeros.
+  package internal(set) var unusedStart: UInt64
   /// Clusters whose counts are to fall by one.
   var released: [Range<UInt64>] = []
 
@@ -46,12 +44,12 @@ package final class Refcounts {
   /// Number of blocks that differ from the file.
   package private(set) var changedBlocks = 0
 
-  /// - Parameters:
-  ///   - memory: bytes of blocks to keep.
+  /// The counts of an image whose refcount table is `table`.
+  ///
+  /// - Parameter memory: bytes of blocks to keep.
   package init(
     storage: any WritableStorage, header: Qcow2Header, table: [UInt64], metadata: MetadataMap, isUnfinished: Bool,
-    memory: Int = 4 << 20, moveTable: @escaping (UInt64, UInt32) throws(ImageError) -> Void,
-    corruption: @escaping (String) -> ImageError
+    memory: Int = 4 << 20, corruption: CorruptionReport
   ) {
     self.storage = storage
     clusterBits = UInt64(header.clusterBits)
@@ -60,9 +58,9 @@ package final class Refcounts {
     tableOffset = header.refcountTableOffset
     self.metadata = metadata
     self.isUnfinished = isUnfinished
-    self.moveTable = moveTable
     self.corruption = corruption
     capacity = max(4, memory >> Int(header.clusterBits))
+    unusedStart = storage.growsWithZeros ? storage.length.dividedUp(by: header.clusterSize) : .max
   }
 
   /// Size of a cluster in bytes.
@@ -93,8 +91,8 @@ package final class Refcounts {
       block = known
     } else {
       guard offset % clusterSize == 0 else {
-        throw corruption(
-          "Refblock offset \(hex(offset)) unaligned (reftable index: \(hex(UInt64(index))))")
+        throw corruption.fatal(
+          "Refblock offset \(alternateHex(offset)) unaligned (reftable index: \(alternateHex(UInt64(index))))")
       }
       block = RefcountBlock(
         index: index, offset: offset, words: try storage.readLittleEndianWords(at: offset, count: Int(clusterSize / 8)),
@@ -114,6 +112,7 @@ package final class Refcounts {
     changedBlocks += 1
     block.lastUse = uses
     keep(block)
+    unusedStart = max(unusedStart, (offset >> clusterBits) + 1)
     metadata.insert(.refcountBlock, cluster: offset >> clusterBits)
     return block
   }
@@ -148,7 +147,7 @@ package final class Refcounts {
 
   /// The error for a write that would hit metadata.
   package func overlap(_ kind: MetadataMap.Kind) -> ImageError {
-    corruption("Preventing invalid write on metadata (overlaps with \(kind.name))")
+    corruption.fatal("Preventing invalid write on metadata (overlaps with \(kind.name))")
   }
 
   // MARK: Counts
@@ -199,6 +198,7 @@ package final class Refcounts {
       }
       position = part.end
     }
+    unusedStart = max(unusedStart, clusters.upperBound)
     return true
   }
 

@@ -69,6 +69,3 @@ extension Storage {
     return words
   }
 }
-
-/// A number as messages show it: `0x10`, but `0`.
-func hex(_ value: UInt64) -> String { value == 0 ? "0" : "0x" + String(value, radix: 16) }

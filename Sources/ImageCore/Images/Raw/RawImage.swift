@@ -127,23 +127,15 @@ extension RawImage: WritableDiskImage {
     case .metadata:
       throw ImageError("Unsupported preallocation mode: metadata", errno: 95)
     case .falloc where length > old:
-      do throws(ImageError) {
-        try storage.allocate(old..<length)
-      } catch {
-        throw error.prefixed("Could not preallocate new data: ")
-      }
+      try storage.allocate(old..<length)
     case .full where length > old:
       try storage.resize(to: length)
       let zeros = Buffer(Int(min(length - old, 1 << 20)))
       var offset = old
-      do throws(ImageError) {
-        while offset < length {
-          let count = Int(min(length - offset, UInt64(zeros.count)))
-          try storage.write(zeros.bytes.slice(0..<count), at: offset)
-          offset += UInt64(count)
-        }
-      } catch {
-        throw error.prefixed("Could not write zeros for preallocation: ")
+      while offset < length {
+        let count = Int(min(length - offset, UInt64(zeros.count)))
+        try storage.write(zeros.bytes.slice(0..<count), at: offset)
+        offset += UInt64(count)
       }
     case .falloc, .full:
       break

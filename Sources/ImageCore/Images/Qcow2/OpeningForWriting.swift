@@ -1,0 +1,64 @@
+import Bytes
+import Images
+import Storage
+
+extension Qcow2Image {
+  /// Prepares an image that was opened for writing: loads the refcount table, learns where metadata is, and takes away
+  /// autoclear bits that we do not know, because what they promise will not hold any longer.
+  func beginWriting() throws(ImageError) {
+    guard let storage = storage as? any WritableStorage, let data = dataStorage as? any WritableStorage else {
+      throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
+    }
+    let corruption = self.corruption
+    try tables.withLock { (tables) throws(ImageError) in
+      try tables.beginWriting(storage, data, corruption)
+    }
+  }
+}
+
+extension Qcow2Tables {
+  fileprivate func beginWriting(
+    _ storage: any WritableStorage, _ data: any WritableStorage, _ corruption: CorruptionReport
+  ) throws(ImageError) {
+    let table = try storage.readBigEndianWords(
+      at: header.refcountTableOffset, count: Int(header.refcountTableEntries))
+    let refcounts = Refcounts(
+      storage: storage, header: header, table: table, metadata: try metadataMap(table), isUnfinished: false,
+      corruption: corruption)
+    writing = Qcow2Writing(storage: storage, dataStorage: data, refcounts: refcounts, header: header)
+    let known = header.autoclearFeatures.intersection(.known)
+    if known != header.autoclearFeatures || header.extensions.hasStaleBitmaps {
+      header.autoclearFeatures = known
+      header.extensions.hasStaleBitmaps = false
+      try writeHeader()
+      try storage.flush()
+    }
+  }
+
+  /// Where the image's metadata lies.
+  private func metadataMap(_ refcountTable: [UInt64]) throws(ImageError) -> MetadataMap {
+    let size = header.clusterSize
+    func clusters(_ offset: UInt64, _ length: UInt64) -> Range<UInt64> {
+      offset / size..<offset.saturatingAdd(length).dividedUp(by: size)
+    }
+    var map = MetadataMap()
+    map.set(.activeL1, clusters(header.l1TableOffset, UInt64(header.l1Size) * 8))
+    map.set(.refcountTable, clusters(header.refcountTableOffset, UInt64(refcountTable.count) * 8))
+    if let bitmaps = header.extensions.bitmaps {
+      map.set(.bitmapDirectory, clusters(bitmaps.directoryOffset, bitmaps.directorySize))
+    }
+    for entry in refcountTable {
+      let offset = entry & ~EntryBits.reservedRefcountTable
+      if offset != 0 { map.insert(.refcountBlock, cluster: offset / size) }
+    }
+    var index = 0
+    while true {
+      index = try l1.firstNonZero(index, below: l1.count)
+      if index == l1.count { break }
+      let entry = L1Entry(rawValue: try l1.word(index))
+      if entry.offset != 0 { map.insert(.activeL2, cluster: entry.offset / size) }
+      index += 1
+    }
+    return map
+  }
+}
