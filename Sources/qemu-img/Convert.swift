@@ -257,9 +257,10 @@ struct ConvertJob {
       if let plain, options.rateLimit == 0, let raw = target.image as? RawImage,
         let file = raw.storage as? FileStorage, options.sparseBytes > 0
       {
-        rule.dataLimit = Int(Int32.max)
         let kernel = KernelCopy(
           from: plain.file, start: plain.start, to: file, copies: options.arguments.has(.copyOffload))
+        if target.isZero && kernel.shareAll() { return }
+        rule.dataLimit = Int(Int32.max)
         do throws(ImageError) {
           selection = try kernel.run(ImageSelection(source, rule), limit: bufferSize, completed: completed)
         } catch {

@@ -21,6 +21,13 @@ public struct KernelCopy: Sendable {
     self.copies = copies
   }
 
+  /// Shares the whole disk at once, holes and all; for a target that holds nothing yet.
+  ///
+  /// - Returns: whether that was possible, so that nothing is left to be done.
+  public func shareAll() -> Bool {
+    start == 0 && target.length == source.length && target.clone(from: source, 0..<source.length, at: 0)
+  }
+
   /// Takes what it can from a selection, and returns the rest, in segments of data of at most `limit` bytes.
   ///
   /// - Parameter completed: called with the segments that are done.
