@@ -88,9 +88,10 @@ if Context.environment["FUZZ"] != nil {
     .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
     .target(name: "FuzzSupport", dependencies: ["CFuzzer", "Bytes"], path: "Fuzz/Support", swiftSettings: settings),
   ]
-  for name in ["zero-detection"] {
+  for name in ["image-options", "json", "option-string", "sizes", "zero-detection"] {
     package.targets.append(
       .executableTarget(
-        name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)", swiftSettings: settings))
+        name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)",
+        exclude: name == "zero-detection" ? [] : ["seeds"], swiftSettings: settings))
   }
 }

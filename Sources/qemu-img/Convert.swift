@@ -189,31 +189,31 @@ struct ConvertJob {
 
   // MARK: Copying
 
-  /// Size of a worker's buffer in bytes (§11.8, step 3).
-  private static let bufferSize = 2 << 20
+  /// The reference's requests, in bytes (§11.8, step 3).
+  private static let requestSize = 2 << 20
+  /// Segments as long as this stay in a processor's cache from the read to the write.
+  private static let cachedSize = 512 << 10
 
   private func copy(_ source: ConcatenatedImages, to target: Target) throws(ImageError) {
-    let bufferSize = max(ConvertJob.bufferSize, target.compression?.clusterSize ?? 0)
-    var rule = ImageSelection.Rule(dataLimit: bufferSize)
-    rule.unit = UInt64(target.compression?.clusterSize ?? 0)
+    let sparse = SparseRule(bytes: options.arguments.has(.copyOffload) ? 0 : options.sparseBytes)
+    let clusterSize = target.compression?.clusterSize ?? 0
+    let segmentSize = max(
+      sparse.dependsOnBuffers && clusterSize == 0 ? ConvertJob.requestSize : ConvertJob.cachedSize, clusterSize)
+    var rule = ImageSelection.Rule(dataLimit: segmentSize)
+    rule.unit = UInt64(clusterSize)
     rule.topLayerOnly = target.isOverlay
     rule.targetBackingSize = target.isOverlay ? target.image.backing?.virtualSize : nil
     rule.skipsZeros = target.isZero
 
-    let total = options.showsProgress ? try dataSize(source, rule) : 0
-    let size = source.size
-    let progress = self.progress
+    let total = options.showsProgress ? try dataSize(source, rule) : nil
+    let count = CompletionCount(progress, of: total, diskSize: source.size, unit: UInt64(clusterSize))
     var engine = CopyEngine(
-      workers: min(options.coroutines, max(2 * processorCount(), 2)), bufferSize: bufferSize)
-    let completed: @Sendable (Segment) -> Void = { segment in
-      if total > 0 {
-        if segment.kind == .data { progress.advance(by: segment.length, of: total) }
-      } else {
-        // Nobody has asked for a count of the data: a report on SIGUSR1 tells the place on the disk.
-        progress.report(done: segment.offset + segment.length, of: size)
-      }
+      workers: min(options.coroutines, max(2 * processorCount(), 2)), bufferSize: segmentSize)
+    engine.readFailure = { error, segment in
+      let start = clusterSize == 0 ? segment.requestOffset : source.firstUnreadable(segment, step: clusterSize)
+      return error.prefixed("error while reading at byte \(start): ")
     }
-    engine.completed = { (segment) throws(ImageError) in completed(segment) }
+    engine.completed = { (segment) throws(ImageError) in count.add(segment) }
     if options.rateLimit > 0 {
       let limit = RateLimit(bytesPerSecond: options.rateLimit)
       engine.throttle = { limit.wait(for: $0) }
@@ -221,7 +221,7 @@ struct ConvertJob {
 
     let console = self.console
     let isQuiet = options.isQuiet
-    var reader: any CopySource = ReadErrors(source)
+    var reader: any CopySource = source
     var salvage: SalvagingSource?
     if options.salvages {
       let salvaging = SalvagingSource(source) { offset, error in
@@ -242,7 +242,7 @@ struct ConvertJob {
 
     if let compression = target.compression {
       let sink = CompressedSink(
-        target.image, compression, segmentSize: bufferSize, targetIsZero: target.isZero,
+        target.image, compression, segmentSize: segmentSize, targetIsZero: target.isZero,
         findsZeros: options.sparseBytes > 0)
       try engine.run(ImageSelection(source, rule, onStatusError: onStatusError), from: reader, to: sink)
     } else {
@@ -250,8 +250,7 @@ struct ConvertJob {
       let sink = DiskImageSink(
         target.image,
         DiskImageSink.Rule(
-          sparse: SparseRule(bytes: options.arguments.has(.copyOffload) ? 0 : options.sparseBytes),
-          targetIsZero: target.isZero,
+          sparse: sparse, targetIsZero: target.isZero,
           sharing: plain.map { plain in BlockSharing(plain.file, start: plain.start) }))
       var selection: any Selection = ImageSelection(source, rule, onStatusError: onStatusError)
       if let plain, options.rateLimit == 0, let raw = target.image as? RawImage,
@@ -262,7 +261,7 @@ struct ConvertJob {
         if target.isZero && kernel.shareAll() { return }
         rule.dataLimit = Int(Int32.max)
         do throws(ImageError) {
-          selection = try kernel.run(ImageSelection(source, rule), limit: bufferSize, completed: completed)
+          selection = try kernel.run(ImageSelection(source, rule), limit: segmentSize, completed: count.add)
         } catch {
           throw error.prefixed("error while writing at byte \(error.offset ?? 0): ")
         }
@@ -295,17 +294,60 @@ struct ConvertJob {
   }
 }
 
-/// Words the errors of reading as `convert` does.
-private final class ReadErrors: CopySource {
-  private let source: any CopySource
-
-  init(_ source: any CopySource) { self.source = source }
-
-  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    do throws(ImageError) {
-      try source.read(into: &buffer, at: offset)
-    } catch {
-      throw error.prefixed("error while reading at byte \(offset): ")
+extension ConcatenatedImages {
+  /// The first of a segment's clusters that cannot be read: the reference reads, and names, single clusters.
+  fileprivate func firstUnreadable(_ segment: Segment, step: Int) -> UInt64 {
+    var buffer = Buffer(step)
+    var offset = segment.offset
+    while offset < segment.offset + segment.length {
+      do throws(ImageError) {
+        var bytes = buffer.mutableBytes
+        try read(into: &bytes, at: offset)
+      } catch {
+        return offset
+      }
+      offset += UInt64(step)
     }
+    return segment.offset
+  }
+}
+
+/// Counts what has been copied, for the progress display.
+private final class CompletionCount: Sendable {
+  private let progress: Progress
+  private let total: UInt64?
+  private let diskSize: UInt64
+  private let unit: UInt64
+  private let pending = Monitor<UInt64>(0)
+
+  /// - Parameters:
+  ///   - total: number of bytes of data in all, nil when nobody has asked for the display: then a report on SIGUSR1 tells
+  ///     the place on the disk.
+  ///   - unit: size of a request in bytes, 0 when the segments say where one ends.
+  init(_ progress: Progress, of total: UInt64?, diskSize: UInt64, unit: UInt64) {
+    self.progress = progress
+    self.total = total
+    self.diskSize = diskSize
+    self.unit = unit
+  }
+
+  func add(_ segment: Segment) {
+    guard let total else { return progress.report(done: segment.offset + segment.length, of: diskSize) }
+    guard segment.kind == .data else { return }
+    guard unit == 0 else {
+      var left = segment.length
+      while left > 0 {
+        progress.advance(by: min(unit, left), of: total)
+        left -= min(unit, left)
+      }
+      return
+    }
+    let done = pending.withLock { pending in
+      pending += segment.length
+      guard segment.endsRequest else { return UInt64(0) }
+      defer { pending = 0 }
+      return pending
+    }
+    if done > 0 { progress.advance(by: done, of: total) }
   }
 }

@@ -92,7 +92,7 @@ enum CreateCommand: Command {
       options.set("backing_fmt", text: backingFormat)
     }
     guard let backing = options["backing_file"]?.text else { return }
-    if backing == file {
+    if backing.utf8.elementsEqual(file.utf8) {
       throw ImageError("Error: Trying to create an image with the same filename as the backing file")
     }
     if backing.isEmpty { throw ImageError("Expected backing file name, got empty string") }

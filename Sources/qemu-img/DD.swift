@@ -101,7 +101,8 @@ enum DDCommand: Command {
     }
     let sink = DiskImageSink(
       target, DiskImageSink.Rule(sparse: SparseRule(bytes: 0), targetIsZero: false))
-    let engine = CopyEngine(workers: max(2 * processorCount(), 2), bufferSize: 2 << 20)
+    var engine = CopyEngine(workers: max(2 * processorCount(), 2), bufferSize: 2 << 20)
+    engine.readFailure = { error, _ in error.prefixed(OffsetSource.marker) }
     do throws(ImageError) {
       try engine.run(
         WholeRange(min(length.roundedUp(to: 512) ?? length, target.virtualSize), segmentSize: 2 << 20),
@@ -155,10 +156,6 @@ private final class OffsetSource: CopySource {
     let count = offset < length ? Int(min(UInt64(buffer.byteCount), length - offset)) : 0
     buffer.fill(count..<buffer.byteCount)
     var part = buffer.slice(0..<count)
-    do throws(ImageError) {
-      try image.read(into: &part, at: start + offset)
-    } catch {
-      throw error.prefixed(OffsetSource.marker)
-    }
+    try image.read(into: &part, at: start + offset)
   }
 }

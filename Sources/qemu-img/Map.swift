@@ -51,9 +51,7 @@ enum MapCommand: Command {
         current = entry
       }
     }
-    // An empty range shows one empty entry, as the reference does.
-    let last = current ?? MapEntry(emptyAt: start)
-    try printer.print(last)
+    if let last = current { try printer.print(last) }
     printer.finish()
     return 0
   }
@@ -81,15 +79,6 @@ private struct MapEntry {
     isPresent = found.extent.flags.contains(.allocated)
     hostOffset = found.extent.hostOffset
     hostName = found.extent.hostOffset == nil ? nil : found.extent.host?.name
-  }
-
-  init(emptyAt start: UInt64) {
-    self.start = start
-    length = 0
-    depth = 0
-    isData = false
-    isZero = false
-    isPresent = false
   }
 
   /// The human form shows data only: everything else is alike.
@@ -151,6 +140,7 @@ private struct MapPrinter {
   }
 
   func finish() {
-    if json { console.print("]\n") }
+    // An empty range has no entries (the reference shows one of length 0).
+    if json { console.print(isFirst ? "[]\n" : "]\n") }
   }
 }

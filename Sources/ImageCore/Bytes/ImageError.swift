@@ -8,6 +8,8 @@ public struct ImageError: Error, Sendable, Equatable {
   public var errno: Int32
   /// One line of text without prefix and newline.
   public var message: String
+  /// A second line that is printed with the program's name as the first is.
+  public var continuation: String?
   /// Further text printed on lines of its own below the message, without the program's name.
   public var hint: String?
   /// The file concerned, where known.

@@ -194,13 +194,13 @@ private struct JSONTokenParser {
 
   private mutating func object() throws(ImageError) -> DataTree {
     var members: [DataTree.Member] = []
-    var keys: Set<String> = []
+    var keys: Set<[UInt8]> = []
     if try take("}") { return .object([]) }
     while true {
       guard case .string(let key) = try value() else { throw parseError("key is not a string in object") }
       guard try take(":") else { throw parseError("missing : in object pair") }
       let member = try value()
-      guard keys.insert(key).inserted else { throw parseError("duplicate key") }
+      guard keys.insert(Array(key.utf8)).inserted else { throw parseError("duplicate key") }
       members.append((key: key, value: member))
       if try take("}") { return .object(members) }
       guard try take(",") else { throw parseError("expected separator in dict") }

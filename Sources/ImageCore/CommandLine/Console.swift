@@ -41,10 +41,10 @@ package final class Console: Sendable {
     _ = writeFully(2, (text + "\n").rawBytes)
   }
 
-  /// `PROGRAM: message`, each line of the message with the prefix, then the hint's lines without.
+  /// `PROGRAM: message`, a second such line if there is one, then the hint's lines without prefix.
   package func error(_ error: ImageError) {
-    var text = error.message.split(separator: "\n", omittingEmptySubsequences: false)
-      .map { "\(program): \($0)" }.joined(separator: "\n")
+    var text = "\(program): \(error.message)"
+    if let continuation = error.continuation { text += "\n\(program): \(continuation)" }
     if let hint = error.hint { text += "\n" + hint }
     note(text)
   }

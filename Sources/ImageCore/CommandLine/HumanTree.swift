@@ -10,7 +10,7 @@ extension DataTree {
     switch self {
     case .object(let members):
       for member in members.inHashOrder {
-        let key = String(member.key.map { $0 == "-" ? " " : $0 })
+        let key = String(String.UnicodeScalarView(member.key.unicodeScalars.map { $0 == "-" ? " " : $0 }))
         text += humanLine("\(key):", member.value, level)
       }
     case .array(let elements):

@@ -7,7 +7,7 @@ import Bytes
 /// - Parameters:
 ///   - name: what the number is, as in `Invalid image size specified.`
 ///   - range: the values allowed.
-/// - Throws: one line, or two with a newline between them, which both get the program's prefix.
+/// - Throws: the reference's one or two lines.
 package func sizeArgument(
   _ text: String, name: String, in range: ClosedRange<UInt64> = 0...UInt64(Int64.max), warn: (String) -> Void
 ) throws(ImageError) -> UInt64 {
@@ -17,11 +17,9 @@ package func sizeArgument(
   case .success(let value) where range.contains(value):
     return value
   case .failure(.malformed):
-    throw ImageError(
-      """
-      Invalid \(name) specified. You may use k, M, G, T, P or E suffixes for
-      kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.
-      """)
+    var error = ImageError("Invalid \(name) specified. You may use k, M, G, T, P or E suffixes for")
+    error.continuation = "kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes."
+    throw error
   default:
     throw ImageError(
       "Invalid \(name) specified. Must be between \(range.lowerBound) and \(range.upperBound).", errno: 34 /* ERANGE */)

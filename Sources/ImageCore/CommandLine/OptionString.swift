@@ -66,7 +66,7 @@ package func formattingLine(file: String, format: String, options: OptionValues)
         switch value.parsed {
         case .number(let number): String(Int64(bitPattern: number))
         case .boolean: value.text
-        case .text: value.text.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ",,")
+        case .text: doublingCommas(value.text)
         }
       shown.append("\(option.name)=\(text)")
     } else if let text = option.defaultText {
@@ -75,4 +75,15 @@ package func formattingLine(file: String, format: String, options: OptionValues)
   }
   line += shown.joined(separator: " ")
   return line
+}
+
+/// The text as a value of an option string: its commas doubled.
+package func doublingCommas(_ text: String) -> String {
+  // By scalars: a comma with an accent on it is a comma still.
+  var result = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    result.append(scalar)
+    if scalar == "," { result.append(scalar) }
+  }
+  return String(result)
 }

@@ -105,13 +105,19 @@ public final class CompressedSink: CopySink {
   public func place(
     _ segment: Segment, _ clusters: [Cluster], waitForPuts: () throws(ImageError) -> Void
   ) throws(ImageError) -> Placement {
-    do throws(ImageError) {
-      var placement = Placement()
-      let end = segment.offset + segment.length
-      if segment.kind == .zero && !targetIsZero { try target.writeZeros(segment.offset..<end, mayUnmap: true) }
-      for (index, cluster) in clusters.enumerated() {
-        let start = segment.offset + UInt64(index * compression.clusterSize)
-        let range = start..<min(end, start + UInt64(compression.clusterSize))
+    var placement = Placement()
+    let end = segment.offset + segment.length
+    if segment.kind == .zero && !targetIsZero {
+      do throws(ImageError) {
+        try target.writeZeros(segment.offset..<end, mayUnmap: true)
+      } catch {
+        throw DiskImageSink.failure(error, at: segment.offset)
+      }
+    }
+    for (index, cluster) in clusters.enumerated() {
+      let start = segment.offset + UInt64(index * compression.clusterSize)
+      let range = start..<min(end, start + UInt64(compression.clusterSize))
+      do throws(ImageError) {
         switch cluster {
         case .zero:
           if !targetIsZero { try target.writeZeros(range, mayUnmap: true) }
@@ -124,11 +130,11 @@ public final class CompressedSink: CopySink {
         case .plain:
           placement.plain += try target.place(range, waitForStores: waitForPuts)
         }
+      } catch {
+        throw DiskImageSink.failure(error, at: start)
       }
-      return placement
-    } catch {
-      throw DiskImageSink.failure(error, segment)
     }
+    return placement
   }
 
   public func put(_ segment: Segment, _ bytes: RawSpan, _ placement: Placement, _ scratch: inout Scratch)
@@ -141,7 +147,7 @@ public final class CompressedSink: CopySink {
         try run.store(bytes.slice(start..<start + run.length))
       }
     } catch {
-      throw DiskImageSink.failure(error, segment)
+      throw DiskImageSink.failure(error, at: segment.offset)
     }
   }
 

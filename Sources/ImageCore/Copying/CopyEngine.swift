@@ -11,8 +11,10 @@ public struct CopyEngine: Sendable {
   public var workers: Int
   /// Size of a worker's buffer in bytes; no data segment may be longer. 0: the sink reads for itself.
   public var bufferSize: Int
-  /// Called, one at a time and in no particular order, with the number of source bytes that have just been completed.
+  /// Called, one at a time and in the selection's order, with the segments that have been completed.
   public var completed: (@Sendable (_ segment: Segment) throws(ImageError) -> Void)?
+  /// Words an error of reading.
+  public var readFailure: (@Sendable (ImageError, Segment) -> ImageError)?
   /// Called in order before a data segment is placed; may wait, to keep to a rate.
   public var throttle: (@Sendable (_ bytes: UInt64) -> Void)?
 
@@ -41,8 +43,25 @@ public struct CopyEngine: Sendable {
     }
   }
 
+  /// Puts completed segments back into order.
+  private struct Reports {
+    private var next = 0
+    /// Segments that were completed before one in front of them; at most one a worker.
+    private var early: [Int: Segment] = [:]
+
+    mutating func add(
+      _ number: Int, _ segment: Segment, _ report: (Segment) throws(ImageError) -> Void
+    ) throws(ImageError) {
+      early[number] = segment
+      while let segment = early.removeValue(forKey: next) {
+        next += 1
+        try report(segment)
+      }
+    }
+  }
+
   /// What stops a worker whose segment is not to blame.
-  private static let stopped = ImageError("stopped", errno: 125 /* ECANCELED */)
+  static let stopped = ImageError("stopped", errno: 125 /* ECANCELED */)
 
   /// Copies everything that `selection` names from `source` to `sink`, and finishes the sink.
   ///
@@ -52,7 +71,7 @@ public struct CopyEngine: Sendable {
   {
     let selection = Monitor<any Selection>(selection)
     let progress = Monitor(Progress())
-    let reporting = Monitor(())
+    let reports = Monitor(Reports())
     runWorkers(workers) { _ in
       // A failed take has no number of its own: it comes after everything that was taken.
       var number = Int.max
@@ -65,7 +84,11 @@ public struct CopyEngine: Sendable {
           if count > 0 {
             var all = buffer.mutableBytes
             var bytes = all.slice(0..<count)
-            try source.read(into: &bytes, at: segment.offset)
+            do throws(ImageError) {
+              try source.read(into: &bytes, at: segment.offset)
+            } catch {
+              throw readFailure?(error, segment) ?? error
+            }
           }
           let prepared = try sink.prepare(segment, buffer.bytes.slice(0..<count), &scratch)
           try awaitTurn(number, progress)
@@ -76,7 +99,7 @@ public struct CopyEngine: Sendable {
           try sink.put(segment, buffer.bytes.slice(0..<count), placement, &scratch)
           progress.withLock(notify: true) { $0.put += 1 }
           if let completed {
-            try reporting.withLock { (_) throws(ImageError) in try completed(segment) }
+            try reports.withLock { (reports) throws(ImageError) in try reports.add(number, segment, completed) }
           }
           number = Int.max
         }

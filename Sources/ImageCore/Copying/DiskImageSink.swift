@@ -55,7 +55,7 @@ public final class DiskImageSink: CopySink {
       }
       return placement
     } catch {
-      throw DiskImageSink.failure(error, segment)
+      throw DiskImageSink.failure(error, at: segment.requestOffset)
     }
   }
 
@@ -88,13 +88,14 @@ public final class DiskImageSink: CopySink {
         try run.store(bytes.slice(start..<start + run.length))
       }
     } catch {
-      throw DiskImageSink.failure(error, segment)
+      throw DiskImageSink.failure(error, at: segment.requestOffset)
     }
   }
 
   public func finish() {}
 
-  static func failure(_ error: ImageError, _ segment: Segment) -> ImageError {
-    error.errno == 125 ? error : error.prefixed("error while writing at byte \(segment.offset): ")
+  /// Words an error of writing; what the engine stops a worker with is not one.
+  static func failure(_ error: ImageError, at offset: UInt64) -> ImageError {
+    error == CopyEngine.stopped ? error : error.prefixed("error while writing at byte \(offset): ")
   }
 }

@@ -29,6 +29,7 @@ public final class ImageSelection: Selection {
   /// Called when a layer's tables cannot be read; answers whether the range is to be read as data instead (salvage).
   private let onStatusError: (@Sendable (ImageError, UInt64) -> Bool)?
   private var offset: UInt64 = 0
+  private var cutter: RequestCutter
   private var run: (end: UInt64, kind: Kind)
 
   /// What a run of the source is, for the target.
@@ -41,6 +42,7 @@ public final class ImageSelection: Selection {
     self.source = source
     self.rule = rule
     self.onStatusError = onStatusError
+    cutter = RequestCutter(limit: rule.dataLimit)
     run = (0, .below)
   }
 
@@ -67,8 +69,9 @@ public final class ImageSelection: Selection {
         offset = end
         if !rule.skipsZeros { return Segment(offset: start, length: end - start, kind: .zero) }
       case .data:
-        offset = min(end, start + UInt64(rule.dataLimit))
-        return Segment(offset: start, length: offset - start, kind: .data)
+        let segment = cutter.segment(at: start, end: end)
+        offset += segment.length
+        return segment
       }
     }
     return nil
@@ -76,6 +79,7 @@ public final class ImageSelection: Selection {
 
   /// Asks the source what lies at the present offset.
   private func findRun() throws(ImageError) -> (end: UInt64, kind: Kind) {
+    cutter.beginRun(at: offset)
     let index = source.index(at: offset)
     let image = source.images[index]
     let start = source.starts[index]

@@ -41,7 +41,7 @@ public struct KernelCopy: Sendable {
         continue
       }
       guard let done = try take(segment) else {
-        return Remainder(left + [segment], selection, limit: UInt64(limit))
+        return Remainder(left + [segment], selection, limit: limit)
       }
       if segment.offset < done.lowerBound {
         left.append(Segment(offset: segment.offset, length: done.lowerBound - segment.offset, kind: .data))
@@ -52,7 +52,7 @@ public struct KernelCopy: Sendable {
         left.append(Segment(offset: done.upperBound, length: end - done.upperBound, kind: .data))
       }
     }
-    return Remainder(left, nil, limit: UInt64(limit))
+    return Remainder(left, nil, limit: limit)
   }
 
   /// Does as much of a segment as whole blocks allow; nil when the kernel refuses.
@@ -80,27 +80,32 @@ private final class Remainder: Selection {
   private var segments: [Segment]
   private var position = 0
   private let rest: (any Selection)?
-  private let limit: UInt64
+  private var cutter: RequestCutter
+  /// What is left of a data segment that is being cut.
+  private var run: Range<UInt64> = 0..<0
 
-  init(_ segments: [Segment], _ rest: (any Selection)?, limit: UInt64) {
+  init(_ segments: [Segment], _ rest: (any Selection)?, limit: Int) {
     self.segments = segments
     self.rest = rest
-    self.limit = limit
+    cutter = RequestCutter(limit: limit)
   }
 
   func next() throws(ImageError) -> Segment? {
-    if position == segments.count {
-      guard let segment = try rest?.next() else { return nil }
-      segments = [segment]
-      position = 0
+    if run.isEmpty {
+      let segment: Segment
+      if position < segments.count {
+        segment = segments[position]
+        position += 1
+      } else {
+        guard let following = try rest?.next() else { return nil }
+        segment = following
+      }
+      guard segment.kind == .data else { return segment }
+      run = segment.offset..<segment.offset + segment.length
+      cutter.beginRun(at: run.lowerBound)
     }
-    let segment = segments[position]
-    guard segment.kind == .data, segment.length > limit else {
-      position += 1
-      return segment
-    }
-    segments[position].offset += limit
-    segments[position].length -= limit
-    return Segment(offset: segment.offset, length: limit, kind: .data)
+    let segment = cutter.segment(at: run.lowerBound, end: run.upperBound)
+    run = run.lowerBound + segment.length..<run.upperBound
+    return segment
   }
 }

@@ -16,12 +16,44 @@ public struct Segment: Sendable, Equatable {
   public var length: UInt64
   /// What it holds.
   public var kind: Kind
+  /// Where the request begins of which this is a part, in bytes: the user is told of requests, which may be longer than
+  /// what is handled at once.
+  public var requestOffset: UInt64
+  /// Whether the request ends with this segment.
+  public var endsRequest: Bool
 
-  /// A piece of work.
+  /// A piece of work that is a request of its own.
   public init(offset: UInt64, length: UInt64, kind: Kind) {
     self.offset = offset
     self.length = length
     self.kind = kind
+    requestOffset = offset
+    endsRequest = true
+  }
+}
+
+/// Cuts runs of data into segments, and tells where the reference's requests end, which its progress display counts.
+struct RequestCutter {
+  /// Size of a request in bytes (qemu-img-cli-1 §11.8, step 3).
+  private static let requestSize: UInt64 = 2 << 20
+  /// The longest segment in bytes.
+  let limit: UInt64
+  /// Where the present request begins in bytes.
+  private var start: UInt64 = 0
+
+  init(limit: Int) { self.limit = UInt64(limit) }
+
+  /// A run begins at `offset`, and a request with it.
+  mutating func beginRun(at offset: UInt64) { start = offset }
+
+  /// The next segment of the run that lasts from `offset` to `end`.
+  mutating func segment(at offset: UInt64, end: UInt64) -> Segment {
+    let next = min(end, offset + limit)
+    var segment = Segment(offset: offset, length: next - offset, kind: .data)
+    segment.requestOffset = start
+    segment.endsRequest = next >= start + RequestCutter.requestSize || next == end
+    if segment.endsRequest { start = next }
+    return segment
   }
 }
 

@@ -7,6 +7,9 @@ public struct SparseRule: Sendable {
   /// Runs begin and end at multiples of this many sectors where possible: a power of two.
   let alignment: Int
 
+  /// Whether the outcome depends on how the disk is cut into buffers.
+  public var dependsOnBuffers: Bool { minimum != alignment }
+
   /// A sector in bytes.
   static let sector = 512
 

@@ -122,9 +122,9 @@ public struct ImageOpener: Sendable {
     var context = OpenContext(
       filename: filename, use: options.use,
       openDependent: { (name) throws(ImageError) in
-        // A name from an image is a path, never a protocol: an image must not choose what is connected to.
-        try FileStorage(
-          path: ImageName.resolve(name, relativeTo: filename), writable: writable, cache: cache)
+        // A name from an image is a path, never a protocol: an image must not choose what is connected to. A relative
+        // one belongs to the working directory, where creation put the file, unlike that of a layer below.
+        try FileStorage(path: name, writable: writable, cache: cache)
       },
       notify: notify)
     context.isCheck = options.isCheck

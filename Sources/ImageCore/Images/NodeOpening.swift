@@ -292,7 +292,7 @@ extension ImageOpener {
   // MARK: --image-opts
 
   /// The tree of an `--image-opts` text (§7.6).
-  func optionTree(_ text: String) throws(ImageError) -> OptionTree {
+  package func optionTree(_ text: String) throws(ImageError) -> OptionTree {
     var members: [DataTree.Member] = []
     for (index, item) in optionItems(text.rawBytes, firstIsValue: true).enumerated() {
       switch item.value {

@@ -78,13 +78,22 @@ package final class Qcow2Tables {
   private var layout: MappingLayout
   /// The active L1 table (or a snapshot's).
   package var l1: LazyTable
+  /// The snapshot table; empty when the image was opened for a check.
+  package var snapshots: [SnapshotRecord]
+  /// The bitmap directory.
+  package var bitmaps: [BitmapRecord]
   /// Pieces of L2 tables.
   package let l2: L2Cache
   private let corruption: CorruptionReport
   /// What else is needed to change the image; nil while it is only read.
   package var writing: Qcow2Writing?
 
-  package init(_ storage: any Storage, _ header: Qcow2Header, _ corruption: CorruptionReport) {
+  package init(
+    _ storage: any Storage, _ header: Qcow2Header, _ snapshots: [SnapshotRecord], _ bitmaps: [BitmapRecord],
+    _ corruption: CorruptionReport
+  ) {
+    self.snapshots = snapshots
+    self.bitmaps = bitmaps
     self.header = header
     layout = MappingLayout(header)
     self.corruption = corruption

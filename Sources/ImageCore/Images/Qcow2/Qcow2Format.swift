@@ -23,7 +23,8 @@ extension Qcow2Image {
     let header = try Qcow2Header(
       storage,
       Qcow2Header.Rules(
-        isWriting: context.use.isWriting, isCheck: context.isCheck, isInspecting: context.use == .inspect))
+        isWriting: context.use.isWriting, isCheck: context.isCheck, isInspecting: context.use == .inspect,
+        encryptionFormat: context.options["encrypt.format"]?.text))
     var dataStorage: (any Storage)? = storage
     if header.hasDataFile {
       dataStorage = nil
@@ -31,13 +32,35 @@ extension Qcow2Image {
         dataStorage = try context.openDependent(name)
       }
     }
+    if header.encryption == .luks, let place = header.extensions.encryptionHeader {
+      _ = try LUKSHeader(storage, at: place.offset)
+    }
     if header.encryption != .none && context.use != .inspect {
       throw ImageError("Parameter 'encrypt.key-secret' is required for cipher")
     }
+    // A check reads the table of snapshots itself, and reports what is wrong with it.
+    let snapshots = context.isCheck ? [] : try header.readSnapshots(storage)
+    Qcow2Image.warnOfStaleBitmaps(header, context)
+    let bitmaps = try header.readBitmaps(storage)
     self.init(
-      storage, dataStorage: dataStorage, header: header, snapshots: [], filename: context.filename, use: context.use,
-      notify: context.notify)
+      storage, dataStorage: dataStorage, header: header, snapshots: snapshots, bitmaps: bitmaps,
+      filename: context.filename, use: context.use, notify: context.notify)
     // A check looks first, and writes what it finds necessary.
     if context.use.isWriting && !context.isCheck { try beginWriting() }
+  }
+
+  private static func warnOfStaleBitmaps(_ header: Qcow2Header, _ context: OpenContext) {
+    guard header.extensions.hasStaleBitmaps else { return }
+    if header.version < 3 {
+      context.warn(
+        "This qcow2 v2 image contains bitmaps, but they may have been modified by a program without persistent bitmap "
+          + "support; so now they must all be considered inconsistent")
+    } else {
+      context.warn(
+        "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent")
+    }
+    if !context.isCheck {
+      context.notify(.line("Some clusters may be leaked, run 'qemu-img check -r' on the image file to fix."))
+    }
   }
 }

@@ -87,14 +87,18 @@ package struct Qcow2Header: Sendable, Equatable {
     package var isInspecting: Bool
     /// The user named a data file.
     package var hasDataFileOption: Bool
+    /// The encryption format that the user named.
+    package var encryptionFormat: String?
 
     package init(
-      isWriting: Bool = false, isCheck: Bool = false, isInspecting: Bool = false, hasDataFileOption: Bool = false
+      isWriting: Bool = false, isCheck: Bool = false, isInspecting: Bool = false, hasDataFileOption: Bool = false,
+      encryptionFormat: String? = nil
     ) {
       self.isWriting = isWriting
       self.isCheck = isCheck
       self.isInspecting = isInspecting
       self.hasDataFileOption = hasDataFileOption
+      self.encryptionFormat = encryptionFormat
     }
   }
 
@@ -229,6 +233,21 @@ package struct Qcow2Header: Sendable, Equatable {
       throw ImageError("Unsupported encryption method \(method)")
     }
     self.encryption = encryption
+    try checkEncryptionFormat(rules.encryptionFormat)
+  }
+
+  /// What the user says about the encryption must be so.
+  private func checkEncryptionFormat(_ named: String?) throws(ImageError) {
+    guard let named else { return }
+    let actual: String
+    switch encryption {
+    case .none: throw ImageError("No encryption in image header, but options specified format '\(named)'")
+    case .aes: actual = "aes"
+    case .luks: actual = "luks"
+    }
+    guard named == actual else {
+      throw ImageError("Header reported '\(actual)' encryption format but options specify '\(named)'")
+    }
   }
 
   /// Checks place and size of a table: `… too large`, `… offset invalid`.

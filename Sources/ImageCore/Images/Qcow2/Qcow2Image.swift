@@ -22,7 +22,6 @@ public final class Qcow2Image: DiskImage {
   package let corruption: CorruptionReport
   /// Takes notices.
   package let notify: @Sendable (Notice) -> Void
-  public let snapshots: [Snapshot]
 
   private let currentSize: Atomic<UInt64>
   private let cluster: UInt64
@@ -31,21 +30,20 @@ public final class Qcow2Image: DiskImage {
   private let sparseness: Sparseness
 
   init(
-    _ storage: any Storage, dataStorage: (any Storage)?, header: Qcow2Header, snapshots: [Snapshot], filename: String,
-    use: ImageUse, notify: @escaping @Sendable (Notice) -> Void
+    _ storage: any Storage, dataStorage: (any Storage)?, header: Qcow2Header, snapshots: [SnapshotRecord],
+    bitmaps: [BitmapRecord], filename: String, use: ImageUse, notify: @escaping @Sendable (Notice) -> Void
   ) {
     self.storage = storage
     self.dataStorage = dataStorage
     self.filename = filename
     self.use = use
     self.notify = notify
-    self.snapshots = snapshots
     corruption = CorruptionReport(storage, version: header.version, isWritable: use.isWriting, notify: notify)
     currentSize = Atomic(header.virtualSize)
     cluster = header.clusterSize
     decompression = ClusterDecompression(header.compressionType, clusterSize: Int(header.clusterSize))
     sparseness = Sparseness(storage)
-    tables = Mutex(Qcow2Tables(storage, header, corruption))
+    tables = Mutex(Qcow2Tables(storage, header, snapshots, bitmaps, corruption))
   }
 
   public var virtualSize: UInt64 { currentSize.load(ordering: .relaxed) }

@@ -127,15 +127,23 @@ extension RawImage: WritableDiskImage {
     case .metadata:
       throw ImageError("Unsupported preallocation mode: metadata", errno: 95)
     case .falloc where length > old:
-      try storage.allocate(old..<length)
+      do throws(ImageError) {
+        try storage.allocate(old..<length)
+      } catch {
+        throw error.prefixed("Could not preallocate new data: ")
+      }
     case .full where length > old:
       try storage.resize(to: length)
       let zeros = Buffer(Int(min(length - old, 1 << 20)))
       var offset = old
-      while offset < length {
-        let count = Int(min(length - offset, UInt64(zeros.count)))
-        try storage.write(zeros.bytes.slice(0..<count), at: offset)
-        offset += UInt64(count)
+      do throws(ImageError) {
+        while offset < length {
+          let count = Int(min(length - offset, UInt64(zeros.count)))
+          try storage.write(zeros.bytes.slice(0..<count), at: offset)
+          offset += UInt64(count)
+        }
+      } catch {
+        throw error.prefixed("Could not write zeros for preallocation: ")
       }
     case .falloc, .full:
       break
