@@ -10,11 +10,14 @@ struct LUKSHeader {
 
   private let bytes: [UInt8]
 
-  /// Reads the header at `offset` (bytes).
+  /// Reads the header that the extension points to.
   ///
   /// - Throws: `Volume is not in LUKS format` and the like.
-  init(_ storage: any Storage, at offset: UInt64) throws(ImageError) {
-    bytes = try storage.readArray(at: offset, count: LUKSHeader.length)
+  init(_ storage: any Storage, _ place: HeaderExtensions.EncryptionHeader) throws(ImageError) {
+    guard place.length >= UInt64(LUKSHeader.length) else {
+      throw ImageError("Request for data outside of extension header")
+    }
+    bytes = try storage.readArray(at: place.offset, count: LUKSHeader.length)
     guard bytes.starts(with: [0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE]) else {
       throw ImageError("Volume is not in LUKS format")
     }

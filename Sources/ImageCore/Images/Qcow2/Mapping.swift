@@ -182,7 +182,7 @@ private struct SliceRun {
       // Clusters that begin before `end`; the last may lie beyond in part.
       let wanted = min(entries - place, Int(min((end - 1 - clusterStart) / layout.clusterSize, UInt64(entries))) + 1)
       if layout.rules.hasSubclusters {
-        extendSubclusters(&mapping, place, wanted, clusterStart)
+        if let fault = extendSubclusters(&mapping, place, wanted, clusterStart) { return .failure(fault) }
       } else {
         extendWhole(&mapping, place, wanted)
       }
@@ -213,16 +213,19 @@ private struct SliceRun {
     mapping.length += UInt64(index - place - 1) * layout.clusterSize
   }
 
-  /// Adds whole clusters, then the beginning of another one.
-  private func extendSubclusters(_ mapping: inout Mapping, _ place: Int, _ wanted: Int, _ clusterStart: UInt64) {
+  /// Adds whole clusters, then the beginning of another one. Damage there is met at once, as in the reference.
+  private func extendSubclusters(_ mapping: inout Mapping, _ place: Int, _ wanted: Int, _ clusterStart: UInt64) -> Fault?
+  {
     var index = place + 1
     while index < place + wanted {
       let start = clusterStart + UInt64(index - place) * layout.clusterSize
-      guard case .success(let next) = subclusters(index, start, 0), mapping.merge(next),
-        next.length == layout.clusterSize
-      else { return }
+      switch subclusters(index, start, 0) {
+      case .failure(let fault): return fault
+      case .success(let next): guard mapping.merge(next), next.length == layout.clusterSize else { return nil }
+      }
       index += 1
     }
+    return nil
   }
 
   /// One cluster without subclusters, from `inCluster` on.

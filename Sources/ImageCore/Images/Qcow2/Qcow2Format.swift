@@ -32,11 +32,15 @@ extension Qcow2Image {
         dataStorage = try context.openDependent(name)
       }
     }
-    if header.encryption == .luks, let place = header.extensions.encryptionHeader {
-      _ = try LUKSHeader(storage, at: place.offset)
-    }
     if header.encryption != .none && context.use != .inspect {
       throw ImageError("Parameter 'encrypt.key-secret' is required for cipher")
+    }
+    if header.encryption == .luks, let place = header.extensions.encryptionHeader {
+      _ = try LUKSHeader(storage, place)
+    }
+    // Tables end where offsets end in the reference's block layer.
+    guard header.l1TableOffset + UInt64(header.l1Size) * 8 <= UInt64(Int64.max) - (1 << 30) else {
+      throw ImageError("Could not read L1 table: Input/output error", errno: 5)
     }
     // A check reads the table of snapshots itself, and reports what is wrong with it.
     let snapshots = context.isCheck ? [] : try header.readSnapshots(storage)

@@ -161,9 +161,9 @@ package struct Qcow2Header: Sendable, Equatable {
     backingFileOffset = bytes.bigEndian(at: 8)
     backingFileSize = bytes.bigEndian(at: 16)
     // A name inside the fixed fields cannot be meant; the reference takes what it finds there (§24, 15).
-    guard backingFileOffset == 0 || (UInt64(headerLength)...clusterSize).contains(backingFileOffset) else {
-      throw ImageError("Invalid backing file offset")
-    }
+    guard backingFileOffset <= clusterSize,
+      backingFileOffset == 0 || backingFileSize == 0 || backingFileOffset >= UInt64(headerLength)
+    else { throw ImageError("Invalid backing file offset") }
     let type = headerLength > 104 ? bytes[104] : 0
     guard let compression = CompressionType(rawValue: type) else {
       throw ImageError("qcow2: unknown compression type: \(type)", errno: 95)
@@ -282,13 +282,14 @@ package struct Qcow2Header: Sendable, Equatable {
   }
 
   private func readBackingFile(_ storage: any Storage) throws(ImageError) -> String? {
-    guard backingFileOffset != 0 else { return nil }
+    guard backingFileOffset != 0, backingFileSize != 0 else { return nil }
     guard UInt64(backingFileSize) <= min(UInt64(Qcow2Header.backingNameLimit), clusterSize - backingFileOffset) else {
       throw ImageError("Backing file name too long")
     }
     do throws(ImageError) {
       let bytes = try storage.readArray(at: backingFileOffset, count: Int(backingFileSize))
-      return String(rawBytes: bytes.prefix { $0 != 0 })
+      let name = bytes.prefix { $0 != 0 }
+      return name.isEmpty ? nil : String(rawBytes: name)
     } catch {
       throw error.prefixed("Could not read backing file name: ")
     }

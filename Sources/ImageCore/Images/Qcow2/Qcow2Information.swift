@@ -40,7 +40,7 @@ extension Qcow2Image {
     case .aes: members.append((key: "encrypt", value: .object([(key: "format", value: "aes")])))
     case .luks:
       if let place = header.extensions.encryptionHeader {
-        members.append((key: "encrypt", value: try LUKSHeader(storage, at: place.offset).information))
+        members.append((key: "encrypt", value: try LUKSHeader(storage, place).information))
       }
     }
     return members
