@@ -120,7 +120,7 @@ extension Qcow2Image {
     start.refcountTableOffset = header.clusterSize
     start.refcountTableClusters = 1
     self.init(
-      storage, dataStorage: data, header: start, snapshots: [], filename: filename, use: .write, notify: { _ in })
+      storage, dataStorage: data, header: start, snapshots: [], bitmaps: [], filename: filename, use: .write, notify: { _ in })
     let size = header.size
     let corruption = self.corruption
     try tables.withLock { (tables) throws(ImageError) in
