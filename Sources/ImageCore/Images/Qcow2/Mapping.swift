@@ -169,6 +169,8 @@ private struct SliceRun {
 
   struct Fault: Error {
     var message: String
+    /// Met while a run is only being extended: the reference answers for the whole request with it.
+    var endsRun = false
   }
 
   /// The run at guest `offset`, whose cluster is number `place` of the slice, up to the slice's or the run's end or `end`.
@@ -220,7 +222,7 @@ private struct SliceRun {
     while index < place + wanted {
       let start = clusterStart + UInt64(index - place) * layout.clusterSize
       switch subclusters(index, start, 0) {
-      case .failure(let fault): return fault
+      case .failure(let fault): return fault.endsRun ? fault : nil
       case .success(let next): guard mapping.merge(next), next.length == layout.clusterSize else { return nil }
       }
       index += 1
@@ -257,7 +259,7 @@ private struct SliceRun {
     let bitmap = SubclusterBitmap(rawValue: words[2 * place + 1])
     let hasCluster = entry.kind(layout.rules) == .normal
     guard bitmap.isValid(hasCluster: hasCluster) else {
-      return .failure(Fault(message: "Invalid cluster entry found  \(location(place))"))
+      return .failure(Fault(message: "Invalid cluster entry found  \(location(place))", endsRun: true))
     }
     if hasCluster, let fault = fault(entry, place, guest) { return .failure(fault) }
     let index = Int(inCluster / layout.subclusterSize)
