@@ -3,7 +3,7 @@ func lineDifference(_ expected: String, _ actual: String) -> String {
   let old = visibleLines(expected)
   let new = visibleLines(actual)
   // The quadratic table is for messages, not for megabytes.
-  guard old.count * new.count <= 1_000_000 else {
+  guard old.count * new.count <= 20_000 else {
     let index = zip(old, new).prefix { $0 == $1 }.count
     return "      line \(index + 1):\n      - \(index < old.count ? old[index] : "(end)")\n"
       + "      + \(index < new.count ? new[index] : "(end)")"
@@ -31,9 +31,11 @@ func lineDifference(_ expected: String, _ actual: String) -> String {
     }
   }
   // Unchanged lines far from a change say nothing.
-  let changed = lines.indices.filter { !lines[$0].hasPrefix("        ") }
-  let shown = lines.indices.filter { index in changed.contains { abs($0 - index) <= 2 } }.prefix(40)
-  return shown.map { lines[$0] }.joined(separator: "\n")
+  let isChanged = lines.map { !$0.hasPrefix("        ") }
+  let shown = lines.indices.filter { index in
+    isChanged[max(0, index - 2)..<min(lines.count, index + 3)].contains(true)
+  }
+  return shown.prefix(40).map { lines[$0] }.joined(separator: "\n")
 }
 
 /// Lines with the characters that a terminal would swallow spelled out.
