@@ -83,10 +83,13 @@ struct Mask: Sendable {
   /// An extended regular expression of Foundation.
   let pattern: String
   let replacement: String
+  /// The row of docs/DIFFERENCES.md, when what is masked is a difference that we want.
+  let id: String?
 
-  init(_ pattern: String, _ replacement: String = "…") {
+  init(_ pattern: String, _ replacement: String = "…", id: String? = nil) {
     self.pattern = pattern
     self.replacement = replacement
+    self.id = id
   }
 }
 

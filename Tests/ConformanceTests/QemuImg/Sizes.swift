@@ -14,10 +14,10 @@ let sizeCases: [Case] = {
     lines.append("create -f raw t.raw -- \(text)")
     lines.append("measure -O raw --size \(text)")
   }
-  for text in ["1.5k", "0x1k", "-1", "", "16E", "15E", "1kb", "1.5", "010", "0x10", "18446744073709551615"] {
+  for text in ["1.5k", "-1", "", "1kb", "1.5", "010", "0x10", "16E"] {
     lines.append("create -f raw -o size=\(text) t.raw")
   }
-  for text in ["0", "1k", "513", "1kb", "-1", "9E", "0x200"] {
+  for text in ["0", "1k", "513", "1kb", "-1", "0x200"] {
     lines.append("$ truncate -s 1M a.raw => map -s \(text) a.raw")
     lines.append("$ truncate -s 1M a.raw => map --output=json -l \(text) a.raw")
     lines.append("$ truncate -s 1M a.raw => dd bs=\(text) if=a.raw of=b.raw")
@@ -25,5 +25,28 @@ let sizeCases: [Case] = {
     lines.append("$ truncate -s 1M a.raw => resize -f raw a.raw \(text)")
     lines.append("$ truncate -s 1M a.raw => convert -S \(text) a.raw b.raw")
   }
-  return Case.lines(lines.joined(separator: "\n"))
+  return Case.lines(lines.joined(separator: "\n")) + outOfRange
+    + [
+      // The reference parses the option twice and warns twice.
+      Case(
+        "create -f raw -o size=0x1k t.raw",
+        deviation: Deviation(
+          "Q-33", stderr: "qemu-img: warning: Using a multiplier suffix on hex numbers is deprecated: 0x1k\n"))
+    ]
 }()
+
+/// Sizes of 2^63 and more wrap around in the reference.
+private let outOfRange: [Case] =
+  ["15E", "18446744073709551615"].map { text in
+    Case(
+      "create -f raw -o size=\(text) t.raw",
+      deviation: Deviation(
+        "Q-17", stdout: "", stderr: "qemu-img: t.raw: Value '\(text)' is out of range for parameter 'size'\n", status: 1,
+        files: .unchecked))
+  }
+  + [
+    Case(
+      "resize -f raw a.raw 9E", setup: ["truncate -s 1M a.raw"],
+      deviation: Deviation(
+        "Q-17", stdout: "", stderr: "qemu-img: Value '9E' is out of range for parameter 'size'\n", status: 1))
+  ]
