@@ -5,25 +5,25 @@ import Storage
 // A disk gets larger (qcow2-qcow-qed §10, §10.1, §19.1): L1 table, preallocation, size.
 
 extension Qcow2Tables {
-  /// Makes room for a disk of `size` bytes (a multiple of 512, not less than now), and prepares the new space. The disk has
-  /// its new size after ``setSize(_:)``.
-  func makeRoom(for size: UInt64, preallocation: Preallocation) throws(ImageError) {
-    let writing = try writer()
-    let old = header.virtualSize
+  /// Makes room in the L1 table for a disk of `size` bytes (a multiple of 512).
+  func makeL1Room(for size: UInt64) throws(ImageError) {
     let needed = size.dividedUp(by: header.bytesPerL1Entry)
-    if needed > UInt64(header.l1Size) {
-      do throws(ImageError) { try growL1(to: needed) } catch { throw error.prefixed("Failed to grow the L1 table: ") }
-    }
+    if needed <= UInt64(header.l1Size) { return }
+    do throws(ImageError) { try growL1(to: needed) } catch { throw error.prefixed("Failed to grow the L1 table: ") }
+  }
+
+  /// Prepares the guest bytes of `range`, by which the disk gets larger; the L1 table has room for them.
+  func prepareSpace(_ range: Range<UInt64>, _ preallocation: Preallocation) throws(ImageError) {
     if header.hasDataFile {
-      try growDataFile(writing.dataStorage, to: size, preallocation: preallocation)
+      try growDataFile(try writer().dataStorage, to: range.upperBound, preallocation: preallocation)
     }
     if preallocation == .off {
       // A raw data file is mapped one to one.
-      if header.hasRawDataFile { try preallocateMetadata(old..<size) }
+      if header.hasRawDataFile { try preallocateMetadata(range) }
     } else if preallocation == .metadata || header.hasDataFile {
-      try preallocateMetadata(old..<size)
+      try preallocateMetadata(range)
     } else {
-      try preallocateData(old..<size, preallocation)
+      try preallocateData(range, preallocation)
     }
   }
 

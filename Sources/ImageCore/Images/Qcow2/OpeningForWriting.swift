@@ -47,6 +47,9 @@ extension Qcow2Tables {
     if let bitmaps = header.extensions.bitmaps {
       map.set(.bitmapDirectory, clusters(bitmaps.directoryOffset, bitmaps.directorySize))
     }
+    let snapshotBytes = snapshots.reduce(0) { (($0 + 7) & ~7) + $1.length }
+    map.set(.snapshotTable, clusters(header.snapshotsOffset, UInt64(snapshotBytes)))
+    map.setInactiveL1(snapshots.map { clusters($0.l1TableOffset, UInt64($0.l1Size) * 8) })
     for entry in refcountTable {
       let offset = entry & ~EntryBits.reservedRefcountTable
       if offset != 0 { map.insert(.refcountBlock, cluster: offset / size) }

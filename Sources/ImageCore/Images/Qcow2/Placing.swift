@@ -82,7 +82,8 @@ extension Qcow2Tables {
     if isHere && entry.offset % header.clusterSize != 0 {
       throw try fault("Cluster allocation offset \(alternateHex(entry.offset)) unaligned")
     }
-    return WriteTarget(entry: entry, bitmap: bitmap, kind: kind, isInPlace: isHere && (entry.isCopied || rules.hasDataFile))
+    return WriteTarget(
+      entry: entry, bitmap: bitmap, kind: kind, isInPlace: isHere && (entry.isCopied || rules.hasDataFile))
   }
 
   /// Finds or makes the host clusters for a write to `range` (not empty, within the disk). Nothing refers to new clusters
@@ -292,8 +293,10 @@ extension Qcow2Tables {
     var index = piece.firstEntry
     let end = index + piece.clusters
     // The guest bytes that are stored.
-    let stored = min(piece.guest.lowerBound, piece.kept.first?.guest.lowerBound ?? .max)..<max(
-      piece.guest.upperBound, piece.kept.last?.guest.upperBound ?? 0)
+    let stored =
+      min(
+        piece.guest.lowerBound, piece.kept.first?.guest.lowerBound ?? .max)..<max(
+        piece.guest.upperBound, piece.kept.last?.guest.upperBound ?? 0)
     var clusterStart = piece.guest.lowerBound.roundedDown(to: header.clusterSize)
     while index < end {
       let (slice, first) = try slice(of: piece.table, index)
@@ -306,9 +309,10 @@ extension Qcow2Tables {
           try change(slice, writing)
           slice.words[position] = new.rawValue
           if step == 2 && isStored {
-            slice.words[position + 1] = linked(
-              slice.words[position + 1], old, piece.isNew, stored, clusterStart, rules
-            ).rawValue
+            slice.words[position + 1] =
+              linked(
+                slice.words[position + 1], old, piece.isNew, stored, clusterStart, rules
+              ).rawValue
           }
           if piece.isNew && old.rawValue != 0 { try release(old, writing, rules) }
         }
@@ -321,7 +325,8 @@ extension Qcow2Tables {
 
   /// The bitmap of a cluster of which the guest bytes `stored` are stored now.
   private func linked(
-    _ bitmap: UInt64, _ old: L2Entry, _ isNew: Bool, _ stored: Range<UInt64>, _ clusterStart: UInt64, _ rules: EntryRules
+    _ bitmap: UInt64, _ old: L2Entry, _ isNew: Bool, _ stored: Range<UInt64>, _ clusterStart: UInt64,
+    _ rules: EntryRules
   ) -> SubclusterBitmap {
     let size = header.subclusterSize
     let from = stored.lowerBound > clusterStart ? (stored.lowerBound - clusterStart) / size : 0

@@ -91,7 +91,8 @@ extension Qcow2Format {
   }
 
   private static func fill(
-    _ file: FileStorage, data: FileStorage, _ header: Qcow2Header, _ creation: Creation, _ name: String, _ isClosed: Bool
+    _ file: FileStorage, data: FileStorage, _ header: Qcow2Header, _ creation: Creation, _ name: String,
+    _ isClosed: Bool
   ) throws(ImageError) -> Qcow2Image {
     let image = try Qcow2Image(
       unfinishedOn: file, data: data, header, filename: name, preallocation: creation.effectivePreallocation)
@@ -120,7 +121,8 @@ extension Qcow2Image {
     start.refcountTableOffset = header.clusterSize
     start.refcountTableClusters = 1
     self.init(
-      storage, dataStorage: data, header: start, snapshots: [], bitmaps: [], filename: filename, use: .write, notify: { _ in })
+      storage, dataStorage: data, header: start, snapshots: [], bitmaps: [], filename: filename, use: .write,
+      notify: { _ in })
     let size = header.size
     let corruption = self.corruption
     try tables.withLock { (tables) throws(ImageError) in
@@ -132,7 +134,8 @@ extension Qcow2Image {
       try refcounts.layOut()
       tables.writing = Qcow2Writing(storage: storage, dataStorage: data, refcounts: refcounts, header: header)
       do throws(ImageError) {
-        try tables.makeRoom(for: size, preallocation: preallocation)
+        try tables.makeL1Room(for: size)
+        try tables.prepareSpace(0..<size, preallocation)
         try tables.setSize(size)
       } catch {
         throw error.prefixed("Could not resize image: ")

@@ -1,5 +1,4 @@
 import Bytes
-import Codecs
 import Images
 import Storage
 
@@ -111,11 +110,10 @@ extension Qcow2Image: WritableDiskImage {
   }
 
   public var compression: ClusterCompression? {
-    let header = self.header
-    let type = header.compressionType
-    return ClusterCompression(clusterSize: Int(header.clusterSize)) { () throws(ImageError) in
-      try Qcow2Compressor(type)
-    }
+    var header = self.header
+    // An external data file is refused when the first cluster is to be placed, as the reference does.
+    header.incompatibleFeatures.remove(.externalDataFile)
+    return header.clusterCompression
   }
 
   public func placeCompressed(
@@ -145,7 +143,8 @@ extension Qcow2Image: WritableDiskImage {
     if header.hasRawDataFile { try host().zero(range, mayUnmap: mayUnmap) }
     let size = header.subclusterSize
     // The disk's last cluster may be incomplete.
-    let end = range.upperBound == virtualSize ? range.upperBound.roundedUp(to: size) ?? range.upperBound : range.upperBound
+    let end =
+      range.upperBound == virtualSize ? range.upperBound.roundedUp(to: size) ?? range.upperBound : range.upperBound
     var start = range.lowerBound
     if start % size != 0 {
       let unit = start.roundedDown(to: size)
@@ -210,7 +209,7 @@ extension Qcow2Image: WritableDiskImage {
   }
 
   /// Writes zeros as data.
-  private func storeZeros(_ range: Range<UInt64>) throws(ImageError) {
+  func storeZeros(_ range: Range<UInt64>) throws(ImageError) {
     if range.isEmpty { return }
     let zeros = Buffer(Int(min(range.upperBound - range.lowerBound, 1 << 21)))
     var offset = range.lowerBound
@@ -305,29 +304,5 @@ extension Qcow2Tables {
   var isPreallocated: Bool {
     guard let first = try? l1.firstNonZero(0, below: l1.count) else { return true }
     return first < l1.count
-  }
-}
-
-/// Compresses clusters as the image's header says.
-private final class Qcow2Compressor: ClusterCompressor {
-  private enum Codec {
-    case deflate(Deflater)
-    case zstd(ZstdCompressor)
-  }
-
-  private let codec: Codec
-
-  init(_ type: Qcow2Header.CompressionType) throws(ImageError) {
-    switch type {
-    case .zlib: codec = .deflate(try Deflater(level: 6))
-    case .zstd: codec = .zstd(try ZstdCompressor())
-    }
-  }
-
-  func compress(_ input: RawSpan, into output: inout MutableRawSpan) throws(ImageError) -> Int? {
-    switch codec {
-    case .deflate(let deflater): deflater.deflate(input, into: &output)
-    case .zstd(let compressor): compressor.compress(input, into: &output)
-    }
   }
 }

@@ -59,7 +59,8 @@ extension Refcounts {
     while position < end {
       let part = part(position..<end)
       guard let block = try block(part.index) else {
-        throw corruption.fatal("Refblock at \(alternateHex(position << clusterBits)) is not covered by the refcount structures")
+        throw corruption.fatal(
+          "Refblock at \(alternateHex(position << clusterBits)) is not covered by the refcount structures")
       }
       try change(block)
       for index in part.range { width.setCount(&block.words, index, 1) }

@@ -26,8 +26,15 @@ extension Qcow2Image {
   private func grow(to size: UInt64, from old: UInt64, _ preallocation: Preallocation, _ header: Qcow2Header)
     throws(ImageError)
   {
+    try tables.withLock { (tables) throws(ImageError) in try tables.makeL1Room(for: size) }
+    var start = old
+    if preallocation == .metadata && !header.hasSubclusters && old % header.clusterSize != 0 {
+      // The disk's last cluster keeps what it shows when it gets space of its own.
+      start = min(size, old.roundedUp(to: header.clusterSize) ?? size)
+      try storeZeros(old..<start)
+    }
     try tables.withLock { (tables) throws(ImageError) in
-      try tables.makeRoom(for: size, preallocation: preallocation)
+      try tables.prepareSpace(start..<size, preallocation)
     }
     setVirtualSize(size)
     do throws(ImageError) {

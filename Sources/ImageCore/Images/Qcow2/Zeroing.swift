@@ -19,7 +19,8 @@ extension Qcow2Tables {
   ///
   /// - Parameter hasBacking: whether clusters that are not allocated may read as something else than zeros.
   /// - Returns: the number of clusters dealt with, at most `count` (> 0).
-  func zeroClusters(_ first: UInt64, _ count: UInt64, _ mode: ZeroingMode, hasBacking: Bool) throws(ImageError) -> UInt64
+  func zeroClusters(_ first: UInt64, _ count: UInt64, _ mode: ZeroingMode, hasBacking: Bool) throws(ImageError)
+    -> UInt64
   {
     let writing = try writer()
     let rules = EntryRules(header)
@@ -27,7 +28,8 @@ extension Qcow2Tables {
     let index = first & (header.l2Entries - 1)
     let wanted = min(count, header.l2Entries - index)
     guard l1Index < UInt64(l1.count) else { throw .system(5 /* EIO */) }
-    if case .discarding(let isFull) = mode, isFull || !hasBacking, L1Entry(rawValue: try l1.word(Int(l1Index))).offset == 0
+    if case .discarding(let isFull) = mode, isFull || !hasBacking,
+      L1Entry(rawValue: try l1.word(Int(l1Index))).offset == 0
     {
       // Nothing is there, and nothing has to be entered: many missing tables are one step.
       let last = min(UInt64(l1.count) - 1, (first + count - 1) / header.l2Entries)
