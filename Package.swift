@@ -5,8 +5,7 @@
 // libdeflate   one-shot deflate: more than twice zlib's speed on 64 KiB clusters, output smaller
 // zlib         inflate of streams that libdeflate's one-shot interface refuses (early end, trailing bytes)
 // libzstd      qcow2 compression_type=zstd: the reference implementation
-// swift-system descriptors and errno in the platform's own vocabulary
-// swift-subprocess  the tests run the reference tools with it; no product links it
+// swift-subprocess, swift-system  the tests run the tools with them; no product links them
 
 import PackageDescription
 
@@ -35,6 +34,7 @@ let package = Package(
   products: [
     .library(name: "ImageCore", targets: ["ImageCore"]),
     .executable(name: "qemu-img", targets: ["qemu-img"]),
+    .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
@@ -49,7 +49,7 @@ let package = Package(
     layer("Bytes", "Bytes", []),
     layer("Threads", "Threads", ["Bytes"]),
     layer("Codecs", "Codecs", ["Bytes", "CZlib", "CDeflate", "CZstd"]),
-    layer("Storage", "Storage", ["Bytes", "Threads", "CLinux", systemPackage]),
+    layer("Storage", "Storage", ["Bytes", "Threads", "CLinux"]),
     layer("Images", "Images", exclude: ["Raw", "Qcow2"], ["Bytes", "Threads", "Storage"]),
     layer("Raw", "Images/Raw", ["Bytes", "Storage", "Images"]),
     layer("Qcow2", "Images/Qcow2", ["Bytes", "Threads", "Codecs", "Storage", "Images"]),
@@ -74,6 +74,8 @@ let package = Package(
       ]),
 
     .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
+    // A library that the tests preload into a tool, to make its system calls fail.
+    .target(name: "FaultInjection", path: "Tests/FaultInjection", linkerSettings: [.linkedLibrary("dl")]),
     .testTarget(
       name: "ConformanceTests",
       dependencies: [.product(name: "Subprocess", package: "swift-subprocess"), systemPackage]),

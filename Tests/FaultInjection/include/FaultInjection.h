@@ -1,0 +1,1 @@
+// Preloaded into a tool under test (LD_PRELOAD); see FaultInjection.c.
