@@ -197,8 +197,9 @@ struct ConvertJob {
   private func copy(_ source: ConcatenatedImages, to target: Target) throws(ImageError) {
     let sparse = SparseRule(bytes: options.arguments.has(.copyOffload) ? 0 : options.sparseBytes)
     let clusterSize = target.compression?.clusterSize ?? 0
-    let segmentSize = max(
-      sparse.dependsOnBuffers && clusterSize == 0 ? ConvertJob.requestSize : ConvertJob.cachedSize, clusterSize)
+    // Where a format puts its tables depends on the requests; a raw target has none, and compressed clusters go one by one.
+    let isIndependent = clusterSize > 0 || (target.image is RawImage && !sparse.dependsOnBuffers)
+    let segmentSize = max(isIndependent ? ConvertJob.cachedSize : ConvertJob.requestSize, clusterSize)
     var rule = ImageSelection.Rule(dataLimit: segmentSize)
     rule.unit = UInt64(clusterSize)
     rule.topLayerOnly = target.isOverlay
