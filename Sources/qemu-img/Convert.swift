@@ -198,7 +198,8 @@ struct ConvertJob {
     let sparse = SparseRule(bytes: options.arguments.has(.copyOffload) ? 0 : options.sparseBytes)
     let clusterSize = target.compression?.clusterSize ?? 0
     // Where a format puts its tables depends on the requests; a raw target has none, and compressed clusters go one by one.
-    let isIndependent = clusterSize > 0 || (target.image is RawImage && !sparse.dependsOnBuffers)
+    let isIndependent =
+      clusterSize > 0 || (target.image is RawImage && !sparse.dependsOnBuffers(of: ConvertJob.cachedSize))
     let segmentSize = max(isIndependent ? ConvertJob.cachedSize : ConvertJob.requestSize, clusterSize)
     var rule = ImageSelection.Rule(dataLimit: segmentSize)
     rule.unit = UInt64(clusterSize)

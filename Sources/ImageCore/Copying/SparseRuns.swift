@@ -7,8 +7,10 @@ public struct SparseRule: Sendable {
   /// Runs begin and end at multiples of this many sectors where possible: a power of two.
   let alignment: Int
 
-  /// Whether the outcome depends on how the disk is cut into buffers.
-  public var dependsOnBuffers: Bool { minimum != alignment }
+  /// Whether the outcome depends on how the disk is cut into buffers of `size` bytes.
+  public func dependsOnBuffers(of size: Int) -> Bool {
+    minimum != alignment || minimum * SparseRule.sector >= size
+  }
 
   /// A sector in bytes.
   static let sector = 512

@@ -42,12 +42,9 @@ extension DiskImage {
     var isAtEnd = extent.flags.contains(.endOfImage)
     var layer: any DiskImage = self
     while extent.length > 0, !extent.flags.contains(.allocated), let below = layer.backing, below !== base {
+      // A layer that ends before has nothing to say: zeros, and the layer above has said so.
+      if offset >= below.virtualSize { break }
       depth += 1
-      if offset >= below.virtualSize {
-        // A layer that ends before: allocated zeros at its depth.
-        extent.flags.formUnion([.zero, .allocated])
-        break
-      }
       let asked = extent.length
       extent = try below.completedExtent(at: offset, limit: asked)
       // Only the top layer's end is the end of the disk.

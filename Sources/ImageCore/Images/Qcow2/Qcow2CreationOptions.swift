@@ -2,6 +2,13 @@ import Bytes
 import Images
 
 extension Qcow2Format: CreatableFormat {
+  package static let supportsCompression = true
+
+  package static func supportsBitmaps(_ options: OptionValues) -> Bool {
+    // Version 2 cannot hold them (§7 of the qcow2 specification).
+    !["0.10", "v2"].contains(options.text("compat") ?? "")
+  }
+
   package static let creationOptions = [
     OptionDefinition(
       "encryption", .boolean, "Encrypt the image with format 'aes'. (Deprecated in favor of encrypt.format=aes)"),
