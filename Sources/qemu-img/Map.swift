@@ -69,16 +69,24 @@ private struct MapEntry {
   var hostName: String?
 
   init(_ image: any DiskImage, at start: UInt64, limit: UInt64) throws(ImageError) {
-    let found = try image.chainExtent(at: start, limit: limit)
+    // Unlike a copy, the map stops at the first layer that says anything: zeros because the layer below is shorter are
+    // told at this layer's depth, as not present.
+    var layer = image
+    depth = 0
+    var extent = try layer.completedExtent(at: start, limit: limit)
+    while extent.flags.isDisjoint(with: [.data, .zero]), extent.length > 0, let below = layer.backing {
+      layer = below
+      depth += 1
+      extent = try layer.completedExtent(at: start, limit: extent.length)
+    }
     self.start = start
     // An answer of no length would never end.
-    length = min(max(found.extent.length, 1), limit)
-    depth = found.depth
-    isData = found.extent.flags.contains(.data)
-    isZero = found.extent.flags.contains(.zero)
-    isPresent = found.extent.flags.contains(.allocated)
-    hostOffset = found.extent.hostOffset
-    hostName = found.extent.hostOffset == nil ? nil : found.extent.host?.name
+    length = min(max(extent.length, 1), limit)
+    isData = extent.flags.contains(.data)
+    isZero = extent.flags.contains(.zero)
+    isPresent = extent.flags.contains(.allocated)
+    hostOffset = extent.hostOffset
+    hostName = extent.hostOffset == nil ? nil : extent.host?.name
   }
 
   /// The human form shows data only: everything else is alike.

@@ -38,7 +38,8 @@ enum QemuImg {
       return 0
     case .usage(let message):
       console.error(message)
-      console.note("Try '\(console.program) --help' for more information")
+      // The reference names itself here, whatever it was called as.
+      console.note("Try 'qemu-img --help' for more information")
       return 1
     case .failure(let error, let status):
       console.error(error)

@@ -131,7 +131,8 @@ private final class ComparisonSelection: Selection {
       }
       length = min(length, max(extent.length, 1))
       if extent.flags.contains(.allocated) && !extent.flags.contains(.zero) { holdsData = true }
-      flags.append(extent.flags)
+      // Where the answer came from is no property of the disk.
+      flags.append(extent.flags.subtracting(.recurse))
       hasOffset.append(extent.hostOffset != nil)
     }
     if isStrict && flags.count == 2 && (flags[0] != flags[1] || hasOffset[0] != hasOffset[1]) {

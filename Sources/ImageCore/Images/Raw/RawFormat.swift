@@ -18,7 +18,8 @@ public enum RawFormat: ImageFormat {
 
   /// The part of the storage that the options ask for: its start, and its size unless it goes up to the end.
   private static func window(_ storage: any Storage, _ options: OptionValues) throws(ImageError) -> (UInt64, UInt64?) {
-    let length = storage.length
+    // A file counts up to the end of its last sector.
+    let length = storage.length.roundedUp(to: 512) ?? storage.length
     let start = options.number("offset") ?? 0
     guard start <= length else {
       throw ImageError("Offset (\(start)) cannot be greater than size of the containing file (\(length))")
