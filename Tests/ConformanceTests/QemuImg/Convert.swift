@@ -117,13 +117,13 @@ private let convertSparse: [Case] = {
       convert holes.raw o.raw ; map --output=json o.raw ; sh stat -c '%s %b' o.raw
       convert text.qcow2 o.raw ; map --output=json o.raw ; sh stat -c '%s %b' o.raw
       convert -S 0 holes.raw o.raw ; map --output=json o.raw ; sh stat -c '%s %b' o.raw
-      convert -S 0 -O qcow2 holes.raw o.qcow2 ; map --output=json o.qcow2
-      convert -S 0 -c -O qcow2 holes.raw o.qcow2 ; map --output=json o.qcow2
+      convert -S 0 -O qcow2 holes.raw o.qcow2
+      convert -S 0 -c -O qcow2 holes.raw o.qcow2
       convert over.qcow2 o.raw ; map --output=json o.raw
       convert -o preallocation=falloc sparse.raw o.raw ; sh stat -c '%s %b' o.raw
       convert -o preallocation=full sparse.raw o.raw ; sh stat -c '%s %b' o.raw
-      convert -O qcow2 sparse.raw o.qcow2 ; map --output=json o.qcow2 ; info o.qcow2
-      convert -O qcow2 over.qcow2 o.qcow2 ; map --output=json o.qcow2
+      convert -O qcow2 sparse.raw o.qcow2 ; map o.qcow2
+      convert -O qcow2 over.qcow2 o.qcow2 ; map o.qcow2
       """, fixture: inputs)
 }()
 
@@ -171,11 +171,11 @@ private let convertCompressed: [Case] = {
 /// -B: only what the source's top layer holds is copied.
 private let convertBacking = Case.lines(
   """
-  convert -O qcow2 -B under.qcow2 -F qcow2 over.qcow2 o.qcow2 ; map --output=json o.qcow2
-  convert -O qcow2 -o backing_file=under.qcow2,backing_fmt=qcow2 over.qcow2 o.qcow2 ; map --output=json o.qcow2
-  convert -O qcow2 -B sparse.raw -F raw under.qcow2 o.qcow2 ; map --output=json o.qcow2
-  convert -O qcow2 -B sparse.raw -F raw sparse.raw o.qcow2 ; map --output=json o.qcow2
-  convert -O qcow2 -B holes.raw -F raw over.qcow2 o.qcow2 ; map --output=json o.qcow2
+  convert -O qcow2 -B under.qcow2 -F qcow2 over.qcow2 o.qcow2 ; map o.qcow2
+  convert -O qcow2 -o backing_file=under.qcow2,backing_fmt=qcow2 over.qcow2 o.qcow2 ; map o.qcow2
+  convert -O qcow2 -B sparse.raw -F raw under.qcow2 o.qcow2 ; map o.qcow2
+  convert -O qcow2 -B sparse.raw -F raw sparse.raw o.qcow2 ; map o.qcow2
+  convert -O qcow2 -B holes.raw -F raw over.qcow2 o.qcow2 ; map o.qcow2
   convert -O qcow2 -B holes.raw -F raw -o cluster_size=4k over.qcow2 o.qcow2
   convert -O qcow2 -B holes.raw -F raw -o extended_l2=on over.qcow2 o.qcow2
   convert -O qcow2 -B holes.raw -F raw pattern.raw o.qcow2
@@ -231,10 +231,10 @@ private let convertOnto = Case.lines(
   $ qemu-img create -q -f qcow2 -o extended_l2=on o.qcow2 20M ; qemu-io -f qcow2 -c 'write -q -P 77 0 20M' o.qcow2 => convert -n -O qcow2 sparse.raw o.qcow2
   $ qemu-img create -q -f qcow2 -o data_file=d.raw o.qcow2 20M => convert -n -O qcow2 sparse.raw o.qcow2
   $ qemu-img create -q -f qcow2 o.qcow2 20M ; qemu-img snapshot -c s o.qcow2 => convert -n -O qcow2 rule.raw o.qcow2 ; check o.qcow2
-  $ qemu-img create -q -f qcow2 o.qcow2 20M ; qemu-img bitmap --add o.qcow2 b => convert -n -O qcow2 rule.raw o.qcow2 ; check o.qcow2 ; info o.qcow2
+  $ qemu-img create -q -f qcow2 o.qcow2 20M ; qemu-img bitmap --add o.qcow2 b => convert -n -O qcow2 rule.raw o.qcow2 ; check o.qcow2 ; info --output=json o.qcow2
   $ cp pattern.raw o.raw => convert -n pattern.raw o.raw
   $ cp rule.raw o.raw => convert -n pattern.raw o.raw
-  """, fixture: inputs)
+  """, fixture: inputs, masks: diskSize)
   + Case.lines(
     """
     $ qemu-img create -q -f qcow2 o.qcow2 20M => convert -n -c -O qcow2 text.raw o.qcow2
@@ -417,14 +417,14 @@ private let convertSnapshots = Case.lines(
 
 private let convertBitmaps = Case.lines(
   """
-  convert --bitmaps -O qcow2 bitmaps.qcow2 o.qcow2 ; info o.qcow2 ; check o.qcow2
-  convert --bitmaps --skip-broken-bitmaps -O qcow2 bitmaps.qcow2 o.qcow2 ; info o.qcow2
+  convert --bitmaps -O qcow2 bitmaps.qcow2 o.qcow2 ; info --output=json o.qcow2 ; check o.qcow2
+  convert --bitmaps --skip-broken-bitmaps -O qcow2 bitmaps.qcow2 o.qcow2 ; info --output=json o.qcow2
   convert --bitmaps -O qcow2 -o cluster_size=4k bitmaps.qcow2 o.qcow2 ; check o.qcow2
   convert --bitmaps -O qcow2 text.qcow2 o.qcow2
   convert --bitmaps -O raw bitmaps.qcow2 o.raw
   convert --bitmaps -O qcow2 -o compat=0.10 bitmaps.qcow2 o.qcow2
-  convert -O qcow2 bitmaps.qcow2 o.qcow2 ; info o.qcow2
+  convert -O qcow2 bitmaps.qcow2 o.qcow2 ; info --output=json o.qcow2
   patch bitmaps.qcow2 0xd000c u32 3 => convert --bitmaps -O qcow2 bitmaps.qcow2 o.qcow2
-  $ qemu-img create -q -f qcow2 o.qcow2 4M => convert -n --bitmaps -O qcow2 bitmaps.qcow2 o.qcow2 ; info o.qcow2
+  $ qemu-img create -q -f qcow2 o.qcow2 4M => convert -n --bitmaps -O qcow2 bitmaps.qcow2 o.qcow2 ; info --output=json o.qcow2
   $ qemu-img create -q -f qcow2 o.qcow2 4M ; qemu-img bitmap --add o.qcow2 b0 => convert -n --bitmaps -O qcow2 bitmaps.qcow2 o.qcow2
-  """, fixture: inputs)
+  """, fixture: inputs, masks: diskSize)

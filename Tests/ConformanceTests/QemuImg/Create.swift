@@ -83,7 +83,6 @@ private let createWithBacking = Case.lines(
   create -f qcow2 -b base.qcow2 -F qcow2 -o extended_l2=on,preallocation=full t.qcow2
   create -f qcow2 -b base.qcow2 -F qcow2 -o preallocation=metadata t.qcow2
   create -f qcow2 -b base.qcow2 -F raw t.qcow2
-  create -f qcow2 -b base.qcow2 -F vmdk t.qcow2
   create -f qcow2 -b base.qcow2 -F nosuch t.qcow2
   create -f qcow2 -b base.qcow2 -F '' t.qcow2
   create -f qcow2 -b '' t.qcow2 1M
@@ -105,6 +104,7 @@ private let createWithBacking = Case.lines(
   create -f qcow2 -b base.raw -F raw sub/t.qcow2
   create -f qcow2 -b ../base.raw -F raw sub/t.qcow2
   create -f qcow2 -b top.qcow2 -F qcow2 t.qcow2
+  $ rm base.qcow2 => create -f qcow2 -b top.qcow2 -F qcow2 t.qcow2
   create -f qcow2 -b 'json:{"driver":"raw","file":{"driver":"file","filename":"base.raw"}}' -F raw t.qcow2
   create -f qcow2 -b 'a,b.raw' -F raw t.qcow2
   create -f qcow2 -o backing_file=a,,b.raw,backing_fmt=raw t.qcow2
@@ -127,7 +127,7 @@ private let createWithBacking = Case.lines(
   }
 
 private let createBases = Fixture(
-  "create-bases",
+  "create-bases", companions: ["top.qcow2": ["base.qcow2"]],
   [
     """
     truncate -s 4M base.raw
@@ -191,7 +191,6 @@ private let createOptionStrings = Case.lines(
   create -f qcow2 -o cluster_size=-1 t.qcow2 1M
   create -f qcow2 -o cluster_size=16E t.qcow2 1M
   create -f qcow2 -o cluster_size=0x1000 t.qcow2 1M
-  create -f qcow2 -o cluster_size=0x1k t.qcow2 1M
   create -f qcow2 -o cluster_size=4k,cluster_size=8k t.qcow2 1M
   create -f qcow2 -o cluster_size=4k -o cluster_size=8k t.qcow2 1M
   create -f qcow2 -o cluster_size=4k -o lazy_refcounts=on t.qcow2 1M
@@ -222,6 +221,12 @@ private let createOptionStrings = Case.lines(
   create -f dmg -o help
   create -f bochs -o help t
   """)
+  + [
+    Case(
+      "create -f qcow2 -o cluster_size=0x1k t.qcow2 1M",
+      deviation: Deviation(
+        "Q-33", stderr: "qemu-img: warning: Using a multiplier suffix on hex numbers is deprecated: 0x1k\n"))
+  ]
 
 private let createErrors = Case.lines(
   """

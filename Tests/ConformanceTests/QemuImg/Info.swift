@@ -68,7 +68,7 @@ let backingLoop: Step = """
   """
 
 /// Depends on the file system.
-let diskSize = [Mask("(?m)^disk size: .*$", "disk size: some")]
+let diskSize = [Mask("(?m)^disk size: .*$", "disk size: some"), Mask("\"actual-size\": [0-9]+", "\"actual-size\"")]
 
 /// What is said of the first image of a chain whose second one is missing.
 private func middleAlone(format: String, folder: String = "") -> String {

@@ -1,3 +1,6 @@
+/// An empty range: the reference prints one entry of length 0 in place of an empty list.
+let emptyMap = Mask(#"\[\{ "start": \d+, "length": 0, [^}]*\}\]"#, "[]", id: "Q-12")
+
 /// `map` (cli-1 §10).
 let mapCases: [Case] = {
   let files = [
@@ -12,13 +15,16 @@ let mapCases: [Case] = {
   ].flatMap { range in
     ["t.qcow2", "top.qcow2", "mixed.raw"].map { "map \(range) \($0) ; map --output=json \(range) \($0)" }
   }
-  return Case.lines((each + ranges).joined(separator: "\n"), fixture: images)
+  return Case.lines((each + ranges).joined(separator: "\n"), fixture: images, masks: [emptyMap])
     + Case.lines(
       """
-      map zero.raw
       map --output=json zero.raw
       map --output=json -l 0 t.qcow2
       map --output=json -s 4M t.qcow2
+      """, fixture: images, masks: [emptyMap])
+    + Case.lines(
+      """
+      map zero.raw
       map -l 0 t.qcow2
       map -s 4M t.qcow2
       map -s 5M t.qcow2

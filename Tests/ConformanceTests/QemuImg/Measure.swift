@@ -8,7 +8,7 @@ let measureCases: [Case] = {
     "cluster_size=512", "cluster_size=4k", "cluster_size=2M", "refcount_bits=1", "refcount_bits=64", "extended_l2=on",
     "preallocation=metadata", "preallocation=falloc", "preallocation=full", "compat=0.10", "lazy_refcounts=on",
     "compression_type=zstd", "data_file=d.raw", "data_file=d.raw,data_file_raw=on", "cluster_size=1000",
-    "refcount_bits=3", "foo=bar", "help", "extended_l2=on,cluster_size=4k", "compat=0.9", "preallocation=x",
+    "refcount_bits=3", "foo=bar", "extended_l2=on,cluster_size=4k", "compat=0.9", "preallocation=x",
     "backing_file=x", "backing_file=x,backing_fmt=raw", "cluster_size=foo", "", "lazy_refcounts=maybe",
     "compat=0.10,refcount_bits=8", "cluster_size=512,refcount_bits=64", "nocow=on",
   ] {
@@ -33,6 +33,7 @@ let measureCases: [Case] = {
     "measure -O file --size 1M", "measure -O qcow2 --size 1M --output=human", "measure -O '' --size 1M",
   ] { lines.append(line) }
   return Case.lines(lines.joined(separator: "\n"), fixture: images)
+    + [Case("measure -O qcow2 -o help --size 1G", deviation: Deviation("Q-16", stdout: measureHelp, stderr: "", status: 0))]
     + ["raw", "qcow2"].map { format in
       Case(
         "measure -O \(format) -o size=5G --size 1M",
@@ -40,3 +41,33 @@ let measureCases: [Case] = {
           "Q-31", stderr: "qemu-img: warning: option 'size' is ignored: the size comes from --size\n"))
     }
 }()
+
+/// What the reference prints for `create -f qcow2 -o help`.
+private let measureHelp = """
+  Supported qcow2 options:
+    backing_file=<str>     - File name of a base image
+    backing_fmt=<str>      - Image format of the base image
+    cluster_size=<size>    - qcow2 cluster size
+    compat=<str>           - Compatibility level (v2 [0.10] or v3 [1.1])
+    compression_type=<str> - Compression method used for image cluster compression
+    data_file=<str>        - File name of an external data file
+    data_file_raw=<bool (on/off)> - The external data file must stay valid as a raw image
+    encrypt.cipher-alg=<str> - Name of encryption cipher algorithm
+    encrypt.cipher-mode=<str> - Name of encryption cipher mode
+    encrypt.format=<str>   - Encrypt the image, format choices: 'aes', 'luks'
+    encrypt.hash-alg=<str> - Name of encryption hash algorithm
+    encrypt.iter-time=<num> - Time to spend in PBKDF in milliseconds
+    encrypt.ivgen-alg=<str> - Name of IV generator algorithm
+    encrypt.ivgen-hash-alg=<str> - Name of IV generator hash algorithm
+    encrypt.key-secret=<str> - ID of secret providing qcow AES key or LUKS passphrase
+    encryption=<bool (on/off)> - Encrypt the image with format 'aes'. (Deprecated in favor of encrypt.format=aes)
+    extended_l2=<bool (on/off)> - Extended L2 tables
+    lazy_refcounts=<bool (on/off)> - Postpone refcount updates
+    preallocation=<str>    - Preallocation mode (allowed values: off, metadata, falloc, full)
+    refcount_bits=<num>    - Width of a reference count entry in bits
+    size=<size>            - Virtual disk size
+
+  The protocol level may support further options.
+  Specify the target filename to include those options.
+
+  """

@@ -19,7 +19,7 @@ let sizeCases: [Case] = {
   }
   for text in ["0", "1k", "513", "1kb", "-1", "0x200"] {
     lines.append("$ truncate -s 1M a.raw => map -s \(text) a.raw")
-    lines.append("$ truncate -s 1M a.raw => map --output=json -l \(text) a.raw")
+    lines.append("$ truncate -s 1M a.raw => map -l \(text) a.raw")
     lines.append("$ truncate -s 1M a.raw => dd bs=\(text) if=a.raw of=b.raw")
     lines.append("$ truncate -s 1M a.raw => dd bs=64k count=\(text) if=a.raw of=b.raw")
     lines.append("$ truncate -s 1M a.raw => resize -f raw a.raw \(text)")
