@@ -49,6 +49,7 @@ struct Tool: Sendable {
     opener = ImageOpener.standard { notice in
       switch notice {
       case .warning(let text): console.warn(text)
+      case .error(let text): console.error(text)
       case .line(let text): console.note(text)
       }
     }

@@ -26,6 +26,8 @@ public struct OpenOptions: Sendable {
 public enum Notice: Sendable {
   /// A warning, printed as `PROGRAM: warning: TEXT`.
   case warning(String)
+  /// An error that is told before the work ends, printed as `PROGRAM: TEXT`.
+  case error(String)
   /// A line printed as it is.
   case line(String)
 }

@@ -258,6 +258,10 @@ extension Qcow2Image: WritableDiskImage {
   }
 
   public func close() throws(ImageError) {
+    // A check writes what it repairs at once, and never begins with writing proper.
+    if tables.withLock({ $0.writing == nil }), let storage = storage as? any WritableStorage {
+      return try storage.flush()
+    }
     try checkWritable()
     try tables.withLock { (tables) throws(ImageError) in try tables.finish() }
   }

@@ -71,6 +71,29 @@ package struct SnapshotRecord: Sendable, Equatable {
   }
 }
 
+extension [SnapshotRecord] {
+  /// The records as they stand in the file.
+  package var serialized: [UInt8] {
+    var table: [UInt8] = []
+    for record in self {
+      table += [UInt8](repeating: 0, count: (8 - table.count % 8) % 8)
+      var fixed = Buffer(SnapshotRecord.fixedLength)
+      var bytes = fixed.mutableBytes
+      bytes.storeBigEndian(record.l1TableOffset, at: 0)
+      bytes.storeBigEndian(record.l1Size, at: 8)
+      bytes.storeBigEndian(UInt16(truncatingIfNeeded: record.id.count), at: 12)
+      bytes.storeBigEndian(UInt16(truncatingIfNeeded: record.name.count), at: 14)
+      bytes.storeBigEndian(record.seconds, at: 16)
+      bytes.storeBigEndian(record.nanoseconds, at: 20)
+      bytes.storeBigEndian(record.vmClock, at: 24)
+      bytes.storeBigEndian(record.shortVMStateSize, at: 32)
+      bytes.storeBigEndian(UInt32(record.extraData.count), at: 36)
+      table += fixed.bytes.array(0..<fixed.count) + record.extraData + record.id + record.name
+    }
+    return table
+  }
+}
+
 /// Reads the snapshot table.
 package struct SnapshotTableReader {
   /// Largest table in bytes.
