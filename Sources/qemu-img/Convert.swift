@@ -206,6 +206,7 @@ struct ConvertJob {
     rule.topLayerOnly = target.isOverlay
     rule.targetBackingSize = target.isOverlay ? target.image.backing?.virtualSize : nil
     rule.skipsZeros = target.isZero
+    rule.copiesZeros = options.sparseBytes == 0
 
     let total = options.showsProgress ? try dataSize(source, rule) : nil
     let count = CompletionCount(progress, of: total, diskSize: source.size, unit: UInt64(clusterSize))

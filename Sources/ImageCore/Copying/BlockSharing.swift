@@ -26,7 +26,7 @@ public final class BlockSharing: Sendable {
     let from = start + run.guestOffset
     let count = UInt64(run.length)
     // Less than some blocks is copied faster than shared; unaligned pieces cannot be shared at all.
-    guard count >= 16 * BlockSharing.block, run.surroundings.isEmpty,
+    guard count >= 16 * BlockSharing.block,
       (from | run.hostOffset | count) % BlockSharing.block == 0, from + count <= source.length
     else { return false }
     if target.clone(from: source, from..<from + count, at: run.hostOffset) { return true }

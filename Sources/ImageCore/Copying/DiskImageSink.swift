@@ -41,8 +41,8 @@ public final class DiskImageSink: CopySink {
   ) throws(ImageError) -> [PlacedRun] {
     do throws(ImageError) {
       var placement = [PlacedRun]()
-      if segment.kind == .zero {
-        try zero(segment.offset..<segment.offset + segment.length)
+      if segment.kind == .zero && !rule.targetIsZero {
+        try target.writeZeros(segment.offset..<segment.offset + segment.length, mayUnmap: true)
       }
       for run in runs {
         let range =
@@ -56,25 +56,6 @@ public final class DiskImageSink: CopySink {
       return placement
     } catch {
       throw DiskImageSink.failure(error, at: segment.requestOffset)
-    }
-  }
-
-  /// Makes a run of the source's zeros zeros of the target.
-  private func zero(_ range: Range<UInt64>) throws(ImageError) {
-    if rule.sparse.minimum > 0 {
-      if !rule.targetIsZero { try target.writeZeros(range, mayUnmap: true) }
-      return
-    }
-    // -S 0: zeros are written like data, so that the target is fully allocated.
-    let zeros = Buffer(Int(min(range.upperBound - range.lowerBound, 1 << 21)))
-    var offset = range.lowerBound
-    while offset < range.upperBound {
-      let count = min(range.upperBound - offset, UInt64(zeros.count))
-      for run in try target.place(offset..<offset + count, waitForStores: {}) {
-        let start = Int(run.guestOffset - offset)
-        try run.store(zeros.bytes.slice(start..<start + run.length))
-      }
-      offset += count
     }
   }
 

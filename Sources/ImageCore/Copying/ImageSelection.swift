@@ -16,6 +16,8 @@ public final class ImageSelection: Selection {
     public var targetBackingSize: UInt64?
     /// Zeros are left out: the target reads as zeros.
     public var skipsZeros = false
+    /// Zeros are copied like data (`-S 0`), so that the target is fully allocated.
+    public var copiesZeros = false
 
     /// Everything, in data segments of at most `dataLimit` bytes.
     public init(dataLimit: Int) { self.dataLimit = dataLimit }
@@ -103,11 +105,17 @@ public final class ImageSelection: Selection {
     if length > tail && offset + length < source.starts[index + 1] { length -= tail }
     let kind: Kind
     if extent.flags.contains(.zero) {
-      if let size = rule.targetBackingSize, offset >= size { kind = .below } else { kind = .zero }
+      if rule.copiesZeros {
+        kind = .data
+      } else if let size = rule.targetBackingSize, offset >= size {
+        kind = .below
+      } else {
+        kind = .zero
+      }
     } else if extent.flags.contains(.data) {
       kind = .data
     } else {
-      kind = rule.topLayerOnly ? .below : .zero
+      kind = rule.topLayerOnly ? .below : rule.copiesZeros ? .data : .zero
     }
     return (offset + length, kind)
   }

@@ -55,49 +55,17 @@ public struct PlacedRun: Sendable {
   public var host: any WritableStorage
   /// Offset in ``host`` in bytes.
   public var hostOffset: UInt64
-  /// Bytes to be put before and after the run, so that the cluster's rest keeps its contents (copy-on-write). Each is
-  /// stored at its offset in ``host``; nil bytes mean zeros.
-  public var surroundings: [Surrounding]
-
-  /// The part of a cluster around newly written bytes.
-  public struct Surrounding: Sendable {
-    /// Offset in the host storage in bytes.
-    public var hostOffset: UInt64
-    /// Length in bytes.
-    public var length: Int
-    /// The contents; nil for zeros.
-    public var bytes: [UInt8]?
-
-    /// A part of a cluster.
-    public init(hostOffset: UInt64, length: Int, bytes: [UInt8]?) {
-      self.hostOffset = hostOffset
-      self.length = length
-      self.bytes = bytes
-    }
-  }
 
   /// A placed run.
-  public init(
-    guestOffset: UInt64, length: Int, host: any WritableStorage, hostOffset: UInt64, surroundings: [Surrounding] = []
-  ) {
+  public init(guestOffset: UInt64, length: Int, host: any WritableStorage, hostOffset: UInt64) {
     self.guestOffset = guestOffset
     self.length = length
     self.host = host
     self.hostOffset = hostOffset
-    self.surroundings = surroundings
   }
 
-  /// Stores the run's bytes and its surroundings. `bytes` are exactly the run's. Safe from any thread.
-  public func store(_ bytes: RawSpan) throws(ImageError) {
-    for part in surroundings {
-      if let contents = part.bytes {
-        try host.write(contents.rawBytes, at: part.hostOffset)
-      } else {
-        try host.zero(part.hostOffset..<part.hostOffset + UInt64(part.length), mayUnmap: true)
-      }
-    }
-    try host.write(bytes, at: hostOffset)
-  }
+  /// Stores the run's bytes, which are exactly its length. Safe from any thread.
+  public func store(_ bytes: RawSpan) throws(ImageError) { try host.write(bytes, at: hostOffset) }
 }
 
 /// How an image stores compressed clusters.

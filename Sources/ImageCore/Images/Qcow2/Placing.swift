@@ -35,8 +35,6 @@ struct WritePiece: Sendable {
     case image
     /// Zeros that have to be stored.
     case zeros
-    /// Zeros that are there already.
-    case nothing
   }
 }
 
@@ -137,7 +135,6 @@ extension Qcow2Tables {
     let (target, run) = try run(table, index, wanted, rules)
 
     let start = first << bits
-    let unused = writing.refcounts.unusedStart << bits
     var host: UInt64
     var count = run
     if target.isInPlace {
@@ -163,10 +160,6 @@ extension Qcow2Tables {
       clusters: count, isNew: !target.isInPlace)
     try keepSurroundings(&piece, first: target, rules, backingEnd)
     if piece.isNew && !rules.hasDataFile {
-      // Zeros around the write need not be stored where nothing ever was.
-      for index in piece.kept.indices where host >= unused && piece.kept[index].source == .zeros {
-        piece.kept[index].source = .nothing
-      }
       let stored = (end - start).roundedUp(to: header.subclusterSize) ?? 0
       writing.neededLength = max(writing.neededLength, host + stored)
     }

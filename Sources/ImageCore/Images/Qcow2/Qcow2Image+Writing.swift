@@ -53,10 +53,9 @@ extension Qcow2Image: WritableDiskImage {
     let host = try host()
     let count = part.guest.upperBound - part.guest.lowerBound
     switch part.source {
-    case .nothing:
-      break
     case .zeros:
-      try host.zero(part.hostOffset..<part.hostOffset + count, mayUnmap: true)
+      // Kept allocated: the rest of a cluster in use is likely to be written soon.
+      try host.zero(part.hostOffset..<part.hostOffset + count, mayUnmap: false)
     case .image:
       // At most a cluster.
       var buffer = Buffer(Int(count))
