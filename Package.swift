@@ -34,6 +34,7 @@ let package = Package(
   products: [
     .library(name: "ImageCore", targets: ["ImageCore"]),
     .executable(name: "qemu-img", targets: ["qemu-img"]),
+    .executable(name: "ntfsclone", targets: ["ntfsclone"]),
     .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
   ],
   dependencies: [
@@ -50,20 +51,32 @@ let package = Package(
     layer("Threads", "Threads", ["Bytes"]),
     layer("Codecs", "Codecs", ["Bytes", "CZlib", "CDeflate", "CZstd"]),
     layer("Storage", "Storage", ["Bytes", "Threads", "CLinux"]),
-    layer("Images", "Images", exclude: ["Raw", "Qcow2"], ["Bytes", "Threads", "Storage"]),
+    layer("Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage"], ["Bytes", "Threads", "Storage"]),
     layer("Raw", "Images/Raw", ["Bytes", "Storage", "Images"]),
     layer("Qcow2", "Images/Qcow2", ["Bytes", "Threads", "Codecs", "Storage", "Images"]),
+    layer("NtfscloneImage", "Images/NtfscloneImage", ["Bytes", "Threads", "Storage", "Images"]),
+    layer("NTFS", "FileSystems/NTFS", ["Bytes", "Storage"]),
     layer("Copying", "Copying", ["Bytes", "Threads", "Storage", "Images"]),
+    layer(
+      "NTFSCloning", "FileSystems/NTFSCloning",
+      ["Bytes", "Threads", "Storage", "NTFS", "NtfscloneImage", "Copying"]),
     layer("CommandLineInterface", "CommandLine", ["Bytes", "CLinux"]),
     .target(
       name: "ImageCore",
       dependencies: [
-        "Bytes", "Threads", "Codecs", "Storage", "Images", "Raw", "Qcow2", "Copying", "CommandLineInterface",
+        "Bytes", "Threads", "Codecs", "Storage", "Images", "Raw", "Qcow2", "NtfscloneImage", "NTFS",
+        "Copying", "NTFSCloning", "CommandLineInterface",
       ],
       path: "Sources/ImageCore",
-      exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "Copying", "CommandLine"],
+      exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "FileSystems", "Copying", "CommandLine"],
       sources: ["ImageCore.swift", "StandardFormats.swift"], swiftSettings: settings),
 
+    .executableTarget(
+      name: "ntfsclone", dependencies: ["ImageCore"], swiftSettings: settings,
+      linkerSettings: [
+        .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+        .unsafeFlags(["-Xlinker", "--gc-sections"]),
+      ]),
     .executableTarget(
       name: "qemu-img", dependencies: ["ImageCore"], swiftSettings: settings,
       // Static here rather than through `--static-swift-stdlib`: that flag changes every compile command, so that the

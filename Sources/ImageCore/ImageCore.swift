@@ -4,6 +4,9 @@
 @_exported import CommandLineInterface
 @_exported import Copying
 @_exported import Images
+@_exported import NTFS
+@_exported import NTFSCloning
+@_exported import NtfscloneImage
 @_exported import Qcow2
 @_exported import Raw
 @_exported import Storage

@@ -1,4 +1,5 @@
 import Images
+import NtfscloneImage
 import Qcow2
 import Raw
 
@@ -7,6 +8,6 @@ extension ImageOpener {
   ///
   /// - Parameter notify: takes what the user should know although the work goes on.
   public static func standard(notify: @escaping @Sendable (Notice) -> Void) -> ImageOpener {
-    ImageOpener(formats: [Qcow2Format.self, RawFormat.self], notify: notify)
+    ImageOpener(formats: [Qcow2Format.self, NtfscloneFormat.self, RawFormat.self], notify: notify)
   }
 }

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/falloc.h>
@@ -26,6 +27,25 @@ static inline int clinux_ofd_lock(int fd, int command, short *type, off_t start,
   struct flock lock = {.l_type = *type, .l_whence = SEEK_SET, .l_start = start, .l_len = length, .l_pid = 0};
   if (fcntl(fd, command, &lock) != 0) return errno;
   *type = lock.l_type;
+  return 0;
+}
+
+/// A POSIX lock on the whole file, without waiting, for reading or (`exclusive`) writing. Returns 0 or an errno.
+static inline int clinux_posix_lock(int fd, int exclusive) {
+  struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+  return fcntl(fd, F_SETLK, &lock) == 0 ? 0 : errno;
+}
+
+/// The file system that holds an open file. Returns 0 or an errno.
+struct clinux_file_system {
+  uint64_t type;
+  uint64_t available_bytes;
+};
+static inline int clinux_file_system(int fd, struct clinux_file_system *facts) {
+  struct statfs status;
+  if (fstatfs(fd, &status) != 0) return errno;
+  facts->type = (uint64_t)status.f_type;
+  facts->available_bytes = (uint64_t)status.f_bavail * (uint64_t)status.f_frsize;
   return 0;
 }
 

@@ -48,16 +48,20 @@ package struct OptionScanner<ID: Sendable>: ~Copyable {
   private let words: [String]
   private let options: [CommandOption<ID>]
   private let style: UsageErrorStyle
+  private let operand: ID?
 
   /// - Parameters:
   ///   - words: the program's (or command's) name, then the words to scan.
   ///   - stopsAtOperand: whether the first operand ends the options, whatever the environment says.
+  ///   - operand: an operand between options comes as an option with this id and the operand as argument, in its place.
   package init(
-    _ words: [String], options: [CommandOption<ID>], style: UsageErrorStyle = .qemu, stopsAtOperand: Bool = false
+    _ words: [String], options: [CommandOption<ID>], style: UsageErrorStyle = .qemu, stopsAtOperand: Bool = false,
+    operand: ID? = nil
   ) {
     self.words = words
     self.options = options
     self.style = style
+    self.operand = operand
     clinux_getopt_reset()
     for word in words {
       give(word)
@@ -68,7 +72,7 @@ package struct OptionScanner<ID: Sendable>: ~Copyable {
       clinux_getopt_long_option(kind(options[index]), Int32(firstLongValue + index))
     }
     // A leading colon makes getopt tell a missing argument from an unknown option, and keeps it silent.
-    give((stopsAtOperand ? "+" : "") + (style == .qemu ? ":" : "") + shortOptions())
+    give((stopsAtOperand ? "+" : operand != nil ? "-" : "") + (style == .qemu ? ":" : "") + shortOptions())
     clinux_getopt_short_options()
     clinux_getopt_begin(style == .getopt ? 1 : 0)
   }
@@ -79,6 +83,10 @@ package struct OptionScanner<ID: Sendable>: ~Copyable {
     switch answer {
     case -1:
       return .end(operands: operands())
+    case 1:
+      // getopt's answer for an operand that is not the last thing.
+      guard let operand else { throw error(missingArgument: false) }
+      return .option(operand, argument: argument())
     case Int32(UInt8(ascii: "?")), Int32(UInt8(ascii: ":")):
       throw error(missingArgument: answer == Int32(UInt8(ascii: ":")))
     default:

@@ -55,7 +55,8 @@ public final class FileStorage: WritableStorage {
     try FileStorage(path: path, flags: O_RDWR | O_CREAT, cache: cache, kind: .either, locking: locking)
   }
 
-  private init(path: String, flags: Int32, cache: CacheMode, kind: Kind, locking: Bool) throws(ImageError) {
+  init(path: String, flags: Int32, mode: UInt32 = 0o644, cache: CacheMode, kind: Kind, locking: Bool) throws(ImageError)
+  {
     guard !path.isEmpty else {
       throw ImageError("The 'file' block driver requires a file name")
     }

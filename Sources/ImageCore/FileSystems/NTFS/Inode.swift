@@ -1,0 +1,143 @@
+import Bytes
+
+/// A file: its base record, and the records that extend it as far as they have been read.
+package struct Inode {
+  /// An attribute, or the part of one that a record holds.
+  package struct Item {
+    /// Place of the record in ``Inode/records``.
+    package let record: Int
+    package let attribute: AttributeRecord
+  }
+
+  package let number: UInt64
+  /// The base record first, then the extensions in the order in which they were met.
+  package private(set) var records: [FileRecord]
+  /// The attributes in the order of the attribute list, or without one in physical order (spec §4.3).
+  package private(set) var items: [Item] = []
+
+  private init(_ record: FileRecord) {
+    number = record.number
+    records = [record]
+  }
+
+  /// Opens the inode of a record that is in use.
+  ///
+  /// - Parameter log: takes the library's lines about what is wrong.
+  /// - Throws: `ENOENT` or `EIO`; the scan goes on with the next record.
+  package static func open(_ record: FileRecord, _ volume: Volume, _ reader: RecordReader, log: (String) -> Void)
+    throws(ImageError) -> Inode
+  {
+    var inode = Inode(record)
+    let (own, ending) = record.walk()
+    let information = own.first { $0.type == AttributeType.standardInformation && $0.name.isEmpty }
+    guard let information, !information.isNonResident, information.value.count >= 48 else {
+      if information == nil, ending == .corrupt {
+        log("ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))")
+        throw .system(5)
+      }
+      if record.baseRecord == nil {
+        log("No STANDARD_INFORMATION in base record \(record.number): \(errorText(2))")
+      }
+      throw .system(2)
+    }
+    if let list = own.first(where: { $0.type == AttributeType.attributeList && $0.name.isEmpty }) {
+      let contents = try contents(of: list, in: record, volume, log: log)
+      let entries = try AttributeListEntry.parse(contents.rawBytes)
+      inode.resolve(entries, list, reader, log: log)
+    } else {
+      inode.items = own.map { Item(record: 0, attribute: $0) }
+      if ending == .corrupt { log("ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))") }
+    }
+    return inode
+  }
+
+  /// The value of an attribute list.
+  package static func contents(
+    of list: AttributeRecord, in record: FileRecord, _ volume: Volume, log: (String) -> Void
+  ) throws(ImageError) -> [UInt8] {
+    guard list.isNonResident else { return record.bytes.array(list.value) }
+    guard (0...AttributeListEntry.sizeLimit).contains(list.dataSize), list.lowestVCN == 0 else { throw .system(5) }
+    let runs = try RunList.decode(record.bytes, list, clusterSize: volume.boot.clusterSize, log: log)
+    guard volume.holds(runs) else { throw .system(5) }
+    var buffer = Buffer(Int(list.dataSize))
+    var bytes = buffer.mutableBytes
+    try RunReader(volume.storage, clusterSize: volume.boot.clusterSize, runs: runs).read(into: &bytes, at: 0)
+    return buffer.bytes.array(0..<buffer.count)
+  }
+
+  /// Finds what the entries name; the first that cannot be found ends the list.
+  private mutating func resolve(
+    _ entries: [AttributeListEntry], _ list: AttributeRecord, _ reader: RecordReader, log: (String) -> Void
+  ) {
+    var isListDue = true
+    var places: [UInt64: Int] = [number: 0]
+    var attributes = [records[0].attributes]
+    for entry in entries {
+      if isListDue, entry.type > AttributeType.attributeList {
+        items.append(Item(record: 0, attribute: list))
+        isListDue = false
+      }
+      if entry.type == AttributeType.attributeList { continue }
+      let place: Int
+      if let known = places[entry.record] {
+        place = known
+      } else {
+        guard let record = try? reader.record(entry.record, log: log) else { return }
+        // A record that belongs to somebody else by now.
+        guard record.sequenceNumber == entry.sequenceNumber, record.isInUse, record.baseRecord == number else {
+          log("Found stale mft reference in attribute list!")
+          return
+        }
+        place = records.count
+        places[entry.record] = place
+        records.append(record)
+        attributes.append(record.attributes)
+      }
+      guard
+        let attribute = attributes[place].first(where: {
+          $0.type == entry.type && $0.instance == entry.instance && $0.name == entry.name
+        })
+      else {
+        log("Corrupt attribute list entry in MFT record \(number)")
+        return
+      }
+      items.append(Item(record: place, attribute: attribute))
+    }
+  }
+
+  /// The complete run list of an attribute, over all its extents, as far as they fit together.
+  ///
+  /// - Throws: `EIO` when an extent's mapping pairs are corrupt, or the extents have gaps.
+  package func allRuns(_ type: UInt32, _ name: [UInt16], _ volume: Volume, log: (String) -> Void) throws(ImageError)
+    -> [Run]
+  {
+    var runs: [Run] = []
+    let extents = items.filter { $0.attribute.type == type && $0.attribute.name == name && $0.attribute.isNonResident }
+    for item in extents.sorted(by: { $0.attribute.lowestVCN < $1.attribute.lowestVCN }) {
+      let record = records[item.record]
+      let part = try RunList.decode(record.bytes, item.attribute, clusterSize: volume.boot.clusterSize, log: log)
+      guard item.attribute.lowestVCN == Int64(runs.last.map { $0.vcn + $0.count } ?? 0) else { throw .system(5) }
+      runs += part
+    }
+    guard volume.holds(runs) else { throw .system(5) }
+    return runs
+  }
+
+  /// The whole value of an attribute, resident or not; nil when there is none or it is larger than `limit` bytes.
+  package func value(_ type: UInt32, _ name: [UInt16] = [], limit: Int64, _ volume: Volume, log: (String) -> Void)
+    throws(ImageError) -> [UInt8]?
+  {
+    guard let item = items.first(where: { $0.attribute.type == type && $0.attribute.name == name }) else { return nil }
+    let attribute = item.attribute
+    guard attribute.dataSize >= 0, attribute.dataSize <= limit else { return nil }
+    guard attribute.isNonResident else {
+      let record = records[item.record]
+      return record.bytes.array(attribute.value)
+    }
+    let runs = try allRuns(type, name, volume, log: log)
+    var buffer = Buffer(Int(attribute.dataSize))
+    var bytes = buffer.mutableBytes
+    try RunReader(volume.storage, clusterSize: volume.boot.clusterSize, runs: runs).read(into: &bytes, at: 0)
+    return buffer.bytes.array(0..<buffer.count)
+  }
+}

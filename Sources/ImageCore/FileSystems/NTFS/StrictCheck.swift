@@ -1,0 +1,64 @@
+import Bytes
+
+/// The form of the record check that is used while a volume is opened: the whole record must make sense (spec §11).
+enum StrictCheck {
+  /// - Parameter log: takes the library's line about what is wrong.
+  /// - Throws: `EIO`.
+  static func check(_ record: FileRecord, log: (String) -> Void) throws(ImageError) {
+    func reject(_ line: String) -> ImageError {
+      log(line)
+      return .system(5)
+    }
+    let number = record.number
+    let size = record.contents.count
+    guard record.isFile else {
+      let magic = String(record.bytes.littleEndian(at: 0, as: UInt32.self), radix: 16)
+      throw reject("Record \(number) has no FILE magic (0x\(magic))")
+    }
+    guard record.bytesAllocated == size else {
+      throw reject("Record \(number) has corrupt allocation size (\(size) <> \(record.bytesAllocated))")
+    }
+    guard record.bytesInUse <= record.bytesAllocated else {
+      throw reject("Record \(number) has corrupt in-use size (\(record.bytesInUse) > \(record.bytesAllocated))")
+    }
+    guard record.attributesOffset % 8 == 0 else { throw reject("Attributes badly aligned in record \(number)") }
+    guard record.attributesOffset <= size - 8 else { throw reject("Record \(number) is corrupt") }
+    var offset = record.attributesOffset
+    let limit = Int(record.bytesInUse)
+    var previous: UInt32 = 0
+    while true {
+      guard offset + 8 <= limit else { throw reject("Bad end of MFT record \(number)") }
+      let type = record.bytes.littleEndian(at: offset, as: UInt32.self)
+      if type == AttributeType.end { return }
+      guard type >= previous, let attribute = AttributeRecord(record.bytes, at: offset, limit: limit) else {
+        throw reject("Corrupted MFT record \(number)")
+      }
+      try check(attribute, of: number, reject)
+      previous = type
+      offset = attribute.end
+    }
+  }
+
+  /// What each type may be.
+  private static func check(_ attribute: AttributeRecord, of number: UInt64, _ reject: (String) -> ImageError)
+    throws(ImageError)
+  {
+    let type = String(attribute.type, radix: 16)
+    let mustBeResident: Set<UInt32> = [0x10, 0x30, 0x40, 0x60, 0x70, 0x90]
+    if attribute.isNonResident, mustBeResident.contains(attribute.type) {
+      throw reject("Corrupt resident attribute 0x\(type) in MFT record \(number)")
+    }
+    if !attribute.isNonResident, attribute.type == AttributeType.indexAllocation {
+      throw reject("Corrupt non resident attribute 0x\(type) in MFT record \(number)")
+    }
+    switch attribute.type {
+    case AttributeType.fileName where attribute.value.count < 66:
+      throw reject("Corrupt file name attribute in MFT record \(number).")
+    case AttributeType.indexRoot where attribute.value.count < 32:
+      throw reject("Corrupt index root in MFT record \(number).")
+    case AttributeType.standardInformation where attribute.value.count < 48:
+      throw reject("Corrupt standard information in MFT record \(number)")
+    default: break
+    }
+  }
+}

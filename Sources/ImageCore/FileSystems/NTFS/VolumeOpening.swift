@@ -1,0 +1,246 @@
+import Bytes
+import Storage
+
+/// The steps of opening a volume, before there is a ``Volume`` to ask (spec §11).
+struct VolumeOpening {
+  /// What the system files say.
+  struct Facts {
+    var bitmap: [Run]
+    var bitmapSize: UInt64
+    var majorVersion: UInt8
+    var minorVersion: UInt8
+    var flags: UInt16
+  }
+
+  private let storage: any Storage
+  private let boot: BootSector
+
+  init(_ storage: any Storage, _ boot: BootSector) {
+    self.storage = storage
+    self.boot = boot
+  }
+
+  private func holds(_ runs: [Run]) -> Bool {
+    runs.allSatisfy { run in
+      run.lcn.map { $0 <= boot.clusterCount && run.count <= boot.clusterCount - $0 } ?? true
+    }
+  }
+
+  private func decode(_ record: FileRecord, _ attribute: AttributeRecord, log: (String) -> Void) throws(ImageError)
+    -> [Run]
+  {
+    let runs = try RunList.decode(record.bytes, attribute, clusterSize: boot.clusterSize, log: log)
+    guard holds(runs) else { throw .system(5) }
+    return runs
+  }
+
+  // MARK: $MFT
+
+  /// $MFT's run list and its initialized size in bytes.
+  func table(log: (String) -> Void) throws(ImageError) -> (runs: [Run], initializedSize: UInt64) {
+    do throws(ImageError) {
+      let first = [
+        Run(
+          vcn: 0, lcn: boot.tableCluster,
+          count: UInt64(max(1, (boot.recordSize + boot.clusterSize - 1) / boot.clusterSize)))
+      ]
+      let reader = RecordReader(
+        RunReader(storage, clusterSize: boot.clusterSize, runs: first), recordSize: boot.recordSize, count: 1)
+      let record = try reader.unchecked(0, log: log)
+      try StrictCheck.check(record, log: log)
+      return try table(of: record, log: log)
+    } catch {
+      log("Failed to load $MFT: \(errorText(error.errno))")
+      throw error
+    }
+  }
+
+  private func table(of record: FileRecord, log: (String) -> Void) throws(ImageError) -> ([Run], UInt64) {
+    let attributes = record.attributes
+    guard attributes.contains(where: { $0.type == AttributeType.standardInformation }) else {
+      log("Failed to get standard information of $MFT")
+      throw .system(5)
+    }
+    guard let data = attributes.first(where: { $0.type == AttributeType.data && $0.name.isEmpty }) else {
+      log("$MFT/$DATA attribute not found.")
+      throw .system(5)
+    }
+    guard data.isNonResident else {
+      log("$MFT must be non-resident.")
+      throw .system(5)
+    }
+    guard !data.isCompressed, !data.isEncrypted else {
+      log("$MFT must be uncompressed and unencrypted.")
+      throw .system(5)
+    }
+    guard data.lowestVCN == 0, data.dataSize >= 0, data.initializedSize >= 0 else { throw .system(5) }
+    var runs = try decode(record, data, log: log)
+    guard runs.first?.lcn == boot.tableCluster else {
+      log("The MFT is not self-contained")
+      throw .system(5)
+    }
+    if let list = attributes.first(where: { $0.type == AttributeType.attributeList }) {
+      try addExtents(list, of: record, to: &runs, log: log)
+    }
+    let mapped = (runs.last.map { $0.vcn + $0.count } ?? 0) * UInt64(boot.clusterSize)
+    guard UInt64(data.allocatedSize) <= mapped else {
+      log("Failed to load runlist for $MFT/$DATA.")
+      throw .system(5)
+    }
+    return (runs, min(UInt64(data.initializedSize), UInt64(data.dataSize)))
+  }
+
+  /// The run list's continuation: each extension record must lie in the part that is known by then.
+  private func addExtents(
+    _ list: AttributeRecord, of record: FileRecord, to runs: inout [Run], log: (String) -> Void
+  ) throws(ImageError) {
+    let contents = try contents(of: list, in: record, log: log)
+    let entries = try AttributeListEntry.parse(contents.rawBytes)
+    for entry in entries
+    where entry.type == AttributeType.data && entry.name.isEmpty && entry.lowestVCN > 0 {
+      let known = RunReader(storage, clusterSize: boot.clusterSize, runs: runs)
+      let count = known.clusterCount * UInt64(boot.clusterSize) / UInt64(boot.recordSize)
+      guard entry.record < count else {
+        log("MFT is corrupt, cannot read its unmapped extent record \(entry.record)")
+        throw .system(5)
+      }
+      let reader = RecordReader(known, recordSize: boot.recordSize, count: count)
+      let extending = try reader.record(entry.record, log: log)
+      guard
+        let part = extending.attributes.first(where: {
+          $0.type == AttributeType.data && $0.name.isEmpty && $0.instance == entry.instance
+        }), part.isNonResident, part.lowestVCN == Int64(known.clusterCount)
+      else {
+        log("Failed to load runlist for $MFT/$DATA.")
+        throw .system(5)
+      }
+      runs += try decode(extending, part, log: log)
+    }
+  }
+
+  /// The value of an attribute list.
+  private func contents(of list: AttributeRecord, in record: FileRecord, log: (String) -> Void) throws(ImageError)
+    -> [UInt8]
+  {
+    guard list.isNonResident else { return record.bytes.array(list.value) }
+    guard (0...AttributeListEntry.sizeLimit).contains(list.dataSize), list.lowestVCN == 0 else { throw .system(5) }
+    let reader = RunReader(storage, clusterSize: boot.clusterSize, runs: try decode(record, list, log: log))
+    var buffer = Buffer(Int(list.dataSize))
+    var bytes = buffer.mutableBytes
+    try reader.read(into: &bytes, at: 0)
+    return buffer.bytes.array(0..<buffer.count)
+  }
+
+  // MARK: $MFTMirr
+
+  /// Compares the first records with their copies.
+  func checkMirror(_ table: RunReader, _ recordCount: UInt64, log: (String) -> Void) throws(ImageError) {
+    let reader = RecordReader(table, recordSize: boot.recordSize, count: recordCount)
+    let mirrorRuns: [Run]
+    do throws(ImageError) {
+      let record = try reader.unchecked(1, log: log)
+      try StrictCheck.check(record, log: log)
+      guard let data = record.attributes.first(where: { $0.type == AttributeType.data && $0.name.isEmpty }),
+        data.isNonResident
+      else { throw ImageError.system(5) }
+      mirrorRuns = try decode(record, data, log: log)
+      guard let lcn = mirrorRuns.first?.lcn, lcn == boot.mirrorCluster else {
+        let found = mirrorRuns.first?.lcn.map { String($0, radix: 16) } ?? "ffffffffffffffff"
+        log("Bad $MFTMirr lcn 0x\(found), want 0x\(String(boot.mirrorCluster, radix: 16))")
+        throw ImageError.system(5)
+      }
+    } catch {
+      log("Failed to load $MFTMirr: \(errorText(error.errno))")
+      throw error
+    }
+    let count = min(UInt64(min(boot.mirroredRecords, 16)), recordCount)
+    let mirror = RecordReader(
+      RunReader(storage, clusterSize: boot.clusterSize, runs: mirrorRuns), recordSize: boot.recordSize, count: count)
+    for number in 0..<count {
+      let own = try reader.unchecked(number, log: log)
+      let copy = try mirror.unchecked(number, log: log)
+      for record in [own, copy] where record.isInUse || number < 12 { try StrictCheck.check(record, log: log) }
+      let length = min(Int(own.bytesInUse), boot.recordSize)
+      guard own.contents[..<length] == copy.contents[..<length] else {
+        log("$MFTMirr does not match $MFT (record \(number)).")
+        throw .system(5)
+      }
+    }
+  }
+
+  // MARK: The other system files
+
+  /// $Bitmap, $UpCase, $Volume, $AttrDef, in this order.
+  func systemFiles(_ reader: RecordReader, log: (String) -> Void) throws(ImageError) -> Facts {
+    func attribute(_ number: UInt64, _ type: UInt32) throws(ImageError) -> (FileRecord, AttributeRecord) {
+      let record = try reader.unchecked(number, log: log)
+      try StrictCheck.check(record, log: log)
+      guard let found = record.attributes.first(where: { $0.type == type && $0.name.isEmpty }) else {
+        throw .system(2)
+      }
+      return (record, found)
+    }
+    /// The bytes of a system file's data that lies in its base record's runs.
+    func contents(_ number: UInt64, limit: Int64) throws(ImageError) -> [UInt8]? {
+      let (record, data) = try attribute(number, AttributeType.data)
+      guard data.dataSize >= 0, data.dataSize <= limit else { return nil }
+      guard data.isNonResident else { return record.bytes.array(data.value) }
+      let runs = RunReader(storage, clusterSize: boot.clusterSize, runs: try decode(record, data, log: log))
+      var buffer = Buffer(Int(data.dataSize))
+      var bytes = buffer.mutableBytes
+      try runs.read(into: &bytes, at: 0)
+      return buffer.bytes.array(0..<buffer.count)
+    }
+
+    let (bitmapRecord, bitmap) = try attribute(6, AttributeType.data)
+    guard bitmap.isNonResident else { throw .system(5) }
+    guard bitmap.dataSize >= 0, bitmap.dataSize <= bitmap.allocatedSize else {
+      log("Corrupt cluster map size (\(bitmap.dataSize) > \(bitmap.allocatedSize))")
+      throw .system(5)
+    }
+    var bitmapRuns = try decode(bitmapRecord, bitmap, log: log)
+    try addBitmapExtents(bitmapRecord, to: &bitmapRuns, reader, log: log)
+
+    guard let upCase = try contents(10, limit: 131072), upCase.count % 2 == 0 else {
+      log("Error: Upcase table is invalid (want size even <= 131072).")
+      throw .system(22)
+    }
+    for code in 0x20..<0x7F {
+      let expected = (0x61...0x7A).contains(code) ? code - 0x20 : code
+      guard 2 * code + 1 < upCase.count, Int(upCase[2 * code]) | Int(upCase[2 * code + 1]) << 8 == expected else {
+        log("Corrupted file $UpCase")
+        throw .system(5)
+      }
+    }
+    let (volumeRecord, information) = try attribute(3, AttributeType.volumeInformation)
+    guard !information.isNonResident, information.value.count >= 12 else { throw .system(5) }
+    let start = information.value.lowerBound
+    let bytes = volumeRecord.bytes
+    guard try contents(4, limit: 0xFFFFFF) != nil else {
+      log("Attribute definition table is too big (max 24-bit allowed).")
+      throw .system(22)
+    }
+    return Facts(
+      bitmap: bitmapRuns, bitmapSize: UInt64(bitmap.dataSize), majorVersion: bytes[start + 8],
+      minorVersion: bytes[start + 9], flags: bytes.littleEndian(at: start + 10))
+  }
+
+  /// A $Bitmap whose run list goes on in extension records.
+  private func addBitmapExtents(
+    _ record: FileRecord, to runs: inout [Run], _ reader: RecordReader, log: (String) -> Void
+  ) throws(ImageError) {
+    guard let list = record.attributes.first(where: { $0.type == AttributeType.attributeList }), !list.isNonResident
+    else { return }
+    let entries = try AttributeListEntry.parse(record.bytes.slice(list.value))
+    for entry in entries
+    where entry.type == AttributeType.data && entry.name.isEmpty && entry.lowestVCN > 0 {
+      let part = try reader.record(entry.record, log: log)
+      guard
+        let found = part.attributes.first(where: {
+          $0.type == AttributeType.data && $0.name.isEmpty && $0.instance == entry.instance && $0.isNonResident
+        }), found.lowestVCN == Int64(runs.last.map { $0.vcn + $0.count } ?? 0)
+      else { throw .system(5) }
+      runs += try decode(part, found, log: log)
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import Bytes
+import CLinux
+import Glibc
+import Threads
+
+/// Bytes that come in one after the other: a pipe, a terminal, a file read from its beginning.
+public final class InputStream: Sendable {
+  private let descriptor: Int32
+  private let isOwned: Bool
+
+  /// Standard input.
+  public static func standardInput() -> InputStream { InputStream(descriptor: 0, isOwned: false) }
+
+  /// Opens a file of any kind for reading.
+  ///
+  /// - Throws: the kernel's text.
+  public convenience init(path: String) throws(ImageError) {
+    var descriptor: Int32
+    repeat { descriptor = unsafe clinux_open(path, O_RDONLY | O_CLOEXEC, 0) } while descriptor < 0 && errno == EINTR
+    guard descriptor >= 0 else { throw .system(errno, path: path) }
+    self.init(descriptor: descriptor, isOwned: true)
+  }
+
+  private init(descriptor: Int32, isOwned: Bool) {
+    self.descriptor = descriptor
+    self.isOwned = isOwned
+  }
+
+  deinit { if isOwned { close(descriptor) } }
+
+  /// Whether positions in it can be named: a file or device, no pipe.
+  public var isSeekable: Bool { lseek(descriptor, 0, SEEK_CUR) >= 0 }
+
+  /// The file behind, nil when it is no regular file or block device.
+  public var identity: FileIdentity? {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+    return FileIdentity(status)
+  }
+
+  /// Reads what is there, at least one byte; 0 means the end.
+  public func read(into buffer: inout MutableRawSpan) throws(ImageError) -> Int {
+    while true {
+      let result = unsafe buffer.withUnsafeMutableBytes { bytes -> Int in
+        guard let base = bytes.baseAddress else { return 0 }
+        // The span's own memory and length.
+        return unsafe Glibc.read(descriptor, base, bytes.count)
+      }
+      if result >= 0 { return result }
+      if errno != EINTR { throw .system(errno) }
+    }
+  }
+
+  /// Fills the buffer; fewer bytes only at the end.
+  public func fill(_ buffer: inout MutableRawSpan) throws(ImageError) -> Int {
+    var done = 0
+    while done < buffer.byteCount {
+      var rest = buffer.slice(done..<buffer.byteCount)
+      let count = try read(into: &rest)
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+}
+
+/// Bytes that go out one after the other: standard output, a pipe, a character device.
+///
+/// Threads name the position of what they write, and wait until everything before has been written.
+public final class OutputStream: Sendable {
+  private struct State {
+    var position: UInt64 = 0
+    var hasFailed = false
+  }
+
+  private let descriptor: Int32
+  private let isOwned: Bool
+  private let state = Monitor(State())
+
+  /// Standard output.
+  public static func standardOutput() -> OutputStream { OutputStream(descriptor: 1, isOwned: false) }
+
+  /// Opens a FIFO or character device for writing.
+  ///
+  /// - Throws: the kernel's text.
+  public convenience init(path: String) throws(ImageError) {
+    var descriptor: Int32
+    repeat { descriptor = unsafe clinux_open(path, O_WRONLY | O_CLOEXEC, 0) } while descriptor < 0 && errno == EINTR
+    guard descriptor >= 0 else { throw .system(errno, path: path) }
+    self.init(descriptor: descriptor, isOwned: true)
+  }
+
+  private init(descriptor: Int32, isOwned: Bool) {
+    self.descriptor = descriptor
+    self.isOwned = isOwned
+  }
+
+  deinit { if isOwned { close(descriptor) } }
+
+  /// Waits until the bytes before `position` have been written, and runs `body` with the stream for itself.
+  private func inTurn(_ position: UInt64, _ count: UInt64, _ body: () throws(ImageError) -> Void) throws(ImageError) {
+    try state.wait { (state) throws(ImageError) -> Void? in
+      // Somebody before us has failed and reports it.
+      if state.hasFailed { throw .system(ECANCELED) }
+      return state.position == position ? () : nil
+    }
+    do throws(ImageError) {
+      try body()
+      state.withLock(notify: true) { $0.position += count }
+    } catch {
+      state.withLock(notify: true) { $0.hasFailed = true }
+      throw error
+    }
+  }
+
+  /// Writes `bytes` as the stream's bytes from `position` on. Every position must be written exactly once.
+  public func write(_ bytes: RawSpan, at position: UInt64) throws(ImageError) {
+    guard bytes.byteCount > 0 else { return }
+    try inTurn(position, UInt64(bytes.byteCount)) { () throws(ImageError) in try writeAll(bytes) }
+  }
+
+  /// Writes `count` zeros as the stream's bytes from `position` on.
+  public func writeZeros(_ count: UInt64, at position: UInt64) throws(ImageError) {
+    guard count > 0 else { return }
+    try inTurn(position, count) { () throws(ImageError) in
+      let zeros = Buffer(Int(min(count, 1 << 20)))
+      var left = count
+      while left > 0 {
+        let part = Int(min(left, UInt64(zeros.count)))
+        try writeAll(zeros.bytes.slice(0..<part))
+        left -= UInt64(part)
+      }
+    }
+  }
+
+  private func writeAll(_ bytes: RawSpan) throws(ImageError) {
+    var done = 0
+    while done < bytes.byteCount {
+      let result = unsafe bytes.withUnsafeBytes { source -> Int in
+        guard let base = source.baseAddress else { return 0 }
+        // byteCount − done bytes are left behind base + done.
+        return unsafe Glibc.write(descriptor, base + done, source.count - done)
+      }
+      if result < 0 {
+        if errno == EINTR { continue }
+        throw .system(errno)
+      }
+      done += result
+    }
+  }
+
+  /// Makes everything durable where that means something (EINVAL: a pipe, which has no such notion).
+  public func flush() throws(ImageError) {
+    if fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS { throw .system(errno) }
+  }
+}
+
+extension FileIdentity {
+  /// The identity of a regular file or block device; nil for anything else.
+  init?(_ status: stat) {
+    switch FileType(status) {
+    case .regular: self.init(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    case .blockDevice: self.init(device: UInt64(status.st_rdev), inode: 0)
+    default: return nil
+    }
+  }
+}

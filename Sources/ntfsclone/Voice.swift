@@ -1,0 +1,139 @@
+import ImageCore
+import Synchronization
+
+/// What the tool says, and where: messages on stderr until the options have been checked and while stdout carries the
+/// image, else on stdout; the library's lines on stderr always (spec §9.4). Nothing is held back.
+final class Voice: Sendable {
+  private let descriptor = Atomic<Int32>(2)
+
+  /// Whether messages go to stdout.
+  var usesStandardOutput: Bool {
+    get { descriptor.load(ordering: .relaxed) == 1 }
+    set { descriptor.store(newValue ? 1 : 2, ordering: .relaxed) }
+  }
+
+  /// Text as it is.
+  func print(_ text: String) {
+    if !text.isEmpty { _ = writeFully(descriptor.load(ordering: .relaxed), text.rawBytes) }
+  }
+
+  /// A line.
+  func line(_ text: String) { print(text + "\n") }
+
+  /// A line of the library.
+  func library(_ text: String) { _ = writeFully(2, (text + "\n").rawBytes) }
+
+  /// `ERROR: …`, or with the number that the kernel gave `ERROR(5): …`.
+  func error(_ error: ImageError) {
+    if error == CloneFailure.faultyDisk { print(Voice.badSectors) }
+    line((error.errno == 0 ? "ERROR: " : "ERROR(\(error.errno)): ") + error.message + (error.hint ?? ""))
+  }
+
+  private static let badSectors = """
+    *************************************************************************
+    * WARNING: The disk has one or more bad sectors. This means that damage *
+    * has occurred on the disk surface, possibly caused by deterioration of *
+    * the physical media, manufacturing faults or other reasons. The        *
+    * reliability of the disk may stay stable or degrade fast.              *
+    * Use the --rescue option to efficiently save as much data as possible! *
+    *************************************************************************
+
+    """
+}
+
+/// `%6.2f percent completed`, at every hundredth count and at the end (spec §9.5).
+final class PercentLine: Sendable {
+  private struct State {
+    var count: UInt64
+    var hasEnded = false
+    var wasShown = false
+  }
+
+  private let voice: Voice
+  private let stop: UInt64
+  private let isShown: Bool
+  private let state: Mutex<State>
+
+  /// - Parameters:
+  ///   - stop: the count at which the line ends.
+  ///   - first: the count before the first step.
+  init(_ voice: Voice, stop: UInt64, isShown: Bool, first: UInt64 = 0) {
+    self.voice = voice
+    self.stop = stop
+    self.isShown = isShown
+    state = Mutex(State(count: first))
+  }
+
+  /// Shows `count` itself.
+  func show(_ count: UInt64) {
+    guard isShown else { return }
+    state.withLock { state in
+      state.count = count
+      voice.print(text(count, &state))
+    }
+  }
+
+  /// Counts `steps` more, and shows those that are to be shown.
+  func advance(_ steps: UInt64) {
+    guard isShown else { return }
+    state.withLock { state in
+      let end = state.count + steps
+      var output = ""
+      // From hundred to hundred; the end need not be one.
+      var next = state.count / 100 * 100 + 100
+      while next <= end || (state.count < stop && stop <= end) {
+        if state.count < stop, stop <= min(next, end) {
+          output += text(stop, &state)
+          state.count = stop
+          if next == stop { next += 100 }
+          continue
+        }
+        guard next <= end else { break }
+        output += text(next, &state)
+        state.count = next
+        next += 100
+        if output.utf8.count > 1 << 16 {
+          voice.print(output)
+          output = ""
+        }
+      }
+      state.count = end
+      voice.print(output)
+    }
+  }
+
+  /// Ends a line that never reached its stop.
+  func end() {
+    state.withLock { state in
+      guard isShown, state.wasShown, !state.hasEnded else { return }
+      state.hasEnded = true
+      voice.print("\n")
+    }
+  }
+
+  private func text(_ count: UInt64, _ state: inout State) -> String {
+    if count == stop {
+      state.hasEnded = true
+      return "100.00 percent completed\n"
+    }
+    guard count % 100 == 0 else { return "" }
+    state.wasShown = true
+    // Single precision, so that the digits are the reference's.
+    let unit = Float(100.0 / Double(stop))
+    return rightAligned(fixed(Double(unit * Float(count)), digits: 2), to: 6) + " percent completed\r"
+  }
+}
+
+/// A number ≥ 0 with so many places behind the point, as C's `%.*f`: exact halves go to even.
+func fixed(_ value: Double, digits: Int) -> String {
+  let scale = digits == 1 ? 10.0 : 100.0
+  // A product with a power of ten may round; the remainder of the exact fused operation tells which way it lies.
+  let product = value * scale
+  var whole = product.rounded(.down)
+  let error = (-product).addingProduct(value, scale)
+  let rest = product - whole + error
+  if rest > 0.5 || (rest == 0.5 && whole.truncatingRemainder(dividingBy: 2) == 1) { whole += 1 }
+  let number = UInt64(whole)
+  let unit = UInt64(scale)
+  return "\(number / unit).\(zeroPadded(number % unit, to: digits))"
+}
