@@ -35,7 +35,7 @@ public final class InputStream: Sendable {
   public var identity: FileIdentity? {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { return nil }
-    return FileIdentity(status)
+    return FileIdentity.ofStorage(status)
   }
 
   /// Reads what is there, at least one byte; 0 means the end.
@@ -157,11 +157,11 @@ public final class OutputStream: Sendable {
 
 extension FileIdentity {
   /// The identity of a regular file or block device; nil for anything else.
-  init?(_ status: stat) {
+  static func ofStorage(_ status: stat) -> FileIdentity? {
     switch FileType(status) {
-    case .regular: self.init(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-    case .blockDevice: self.init(device: UInt64(status.st_rdev), inode: 0)
-    default: return nil
+    case .regular: FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    case .blockDevice: FileIdentity(device: UInt64(status.st_rdev), inode: 0)
+    default: nil
     }
   }
 }

@@ -15,7 +15,7 @@ public struct FileFacts: Sendable {
   public init(path: String) throws(ImageError) {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else { throw .system(errno, path: path) }
-    identity = FileIdentity(status)
+    identity = FileIdentity.ofStorage(status)
     kind =
       switch FileType(status) {
       case .regular: .regular
