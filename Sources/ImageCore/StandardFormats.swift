@@ -8,6 +8,7 @@ extension ImageOpener {
   ///
   /// - Parameter notify: takes what the user should know although the work goes on.
   public static func standard(notify: @escaping @Sendable (Notice) -> Void) -> ImageOpener {
-    ImageOpener(formats: [Qcow2Format.self, NtfscloneFormat.self, RawFormat.self], notify: notify)
+    ImageOpener(
+      formats: [Qcow2Format.self, NtfscloneFormat.self, RawFormat.self, FileFormat.self], notify: notify)
   }
 }

@@ -108,7 +108,9 @@ enum CreateCommand: Command {
     if !arguments.has(.unsafeBacking) {
       var open = OpenOptions()
       open.format = format
+      // Nothing is read but headers; all layers must be there, though.
       open.use = .inspect
+      open.opensBacking = true
       open.forceShare = true
       do throws(ImageError) {
         image = try tool.opener.openWithoutPrefix(ImageName.resolve(backing, relativeTo: file), open)

@@ -6,7 +6,7 @@ enum Help {
   static var text: String {
     let synopses = QemuImg.commands.map { "  \($0.name) \($0.synopsis)" }.joined(separator: "\n")
     // The protocols' names are formats too: they show a file's bytes as they are.
-    let formats = (ImageOpener.standard { _ in }.formats.map { $0.name } + ["file", "host_cdrom", "host_device"])
+    let formats = (ImageOpener.standard { _ in }.formats.map { $0.name } + ["host_cdrom", "host_device"])
       .sorted()
     return """
       \(QemuImg.version)

@@ -13,8 +13,8 @@ public struct OpenOptions: Sendable {
   public var forceShare = false
   /// Take a reader's lock on a raw image too, so that a writer is noticed (convert's sources).
   public var deniesWriters = false
-  /// Open the layers below as well.
-  public var opensBacking = true
+  /// Whether the layers below are opened as well; nil: unless the use is only to inspect.
+  public var opensBacking: Bool?
   /// For `check`, which opens damaged images.
   public var isCheck = false
 

@@ -73,7 +73,7 @@ extension ImageOpener {
     return image
   }
 
-  private func opensLayers(_ options: OpenOptions) -> Bool { options.opensBacking && options.use != .inspect }
+  private func opensLayers(_ options: OpenOptions) -> Bool { options.opensBacking ?? (options.use != .inspect) }
 
   private func warn(_ text: String) { notify(.warning(text)) }
 
@@ -229,7 +229,7 @@ extension ImageOpener {
     guard opensLayers(options), image.supportsBacking else { return }
     var below = options
     below.format = image.backingReference?.format
-    below.use = .read
+    below.use = options.use == .inspect ? .inspect : .read
     below.isCheck = false
     var tree = OptionTree()
     var name = image.backingReference.map { ImageName.resolve($0.name, relativeTo: image.storage.name) }
