@@ -123,6 +123,12 @@ extension Qcow2Tables {
         continue
       }
       try link([piece], isStored: false)
+      if header.hasDataFile, let end = piece.guest.upperBound.roundedUp(to: header.subclusterSize),
+        writing.dataStorage.length < end
+      {
+        // The data file has all of the last (sub)cluster.
+        try writing.dataStorage.resize(to: end)
+      }
       offset = piece.guest.upperBound
       expected = piece.hostOffset + (piece.guest.upperBound - piece.guest.lowerBound)
     }

@@ -223,7 +223,9 @@ extension Qcow2Format.Creation {
     }
     header.backingFile = backingFile
     header.extensions.backingFormat = backingFormat
-    guard header.l1EntriesNeeded(for: size) <= Qcow2Header.l1TableLimit / 8 else { throw tooLarge }
+    guard header.l1EntriesNeeded(for: size) <= Qcow2Header.l1TableLimit / 8 else {
+      throw ImageError("Could not resize image: Failed to grow the L1 table: File too large", errno: 27)
+    }
     if let encryption {
       guard encryption.hasKey else { throw ImageError("Parameter 'encrypt.key-secret' is required for cipher") }
       throw ImageError("Encrypted images cannot be made yet", errno: 95 /* ENOTSUP */)

@@ -55,6 +55,9 @@ extension Qcow2Format.Creation {
       default: throw refused("version", text)
       }
     }
+    if let text = options["backing_fmt"]?.text, !Qcow2Format.Creation.driverNames.contains(text) {
+      throw refused("backing-fmt", text)
+    }
     encryption = try Qcow2Format.Creation.encryption(options)
     if let text = options["preallocation"]?.text {
       guard let mode = Preallocation(rawValue: text) else { throw refused("preallocation", text) }
@@ -76,9 +79,23 @@ extension Qcow2Format.Creation {
     extentSizeHint = UInt32(clamping: options.number("extent_size_hint") ?? UInt64(extentSizeHint))
   }
 
+  /// Names of formats and protocols that may be recorded for the layer below, whether we can open them or not.
+  private static let driverNames: Set<String> = [
+    "blkdebug", "blklogwrites", "blkreplay", "blkverify", "bochs", "cloop", "compress", "copy-before-write",
+    "copy-on-read", "dmg", "file", "ftp", "ftps", "gluster", "host_cdrom", "host_device", "http", "https", "io_uring",
+    "iscsi", "luks", "nbd", "nfs", "null-aio", "null-co", "nvme", "nvme-io_uring", "parallels", "preallocate", "qcow",
+    "qcow2", "qed", "quorum", "raw", "rbd", "replication", "snapshot-access", "ssh", "throttle", "vdi", "vhdx",
+    "virtio-blk-vfio-pci", "virtio-blk-vhost-user", "virtio-blk-vhost-vdpa", "vmdk", "vpc", "vvfat",
+  ]
+
   private static func encryption(_ options: OptionValues) throws(ImageError) -> Encryption? {
     let format = options["encrypt.format"]?.text ?? (options.boolean("encryption") == true ? "aes" : nil)
-    guard let format else { return nil }
+    guard let format else {
+      if options.definitions.contains(where: { $0.name.hasPrefix("encrypt.") && options[$0.name] != nil }) {
+        throw ImageError("Parameter 'encrypt.format' is missing")
+      }
+      return nil
+    }
     guard format == "aes" || format == "luks" else {
       throw ImageError("Parameter 'format' does not accept value '\(format)'")
     }

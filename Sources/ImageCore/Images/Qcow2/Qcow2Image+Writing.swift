@@ -12,6 +12,12 @@ extension Qcow2Image: WritableDiskImage {
     try tables.withLock { (tables) throws(ImageError) in _ = try tables.writer() }
   }
 
+  /// Refuses to change a damaged image; before the first change, bitmaps are marked as in use.
+  private func begin() throws(ImageError) {
+    try checkWritable()
+    try tables.withLock { (tables) throws(ImageError) in try tables.beginChange() }
+  }
+
   /// Commits the tables if there is no room for more changes.
   private func makeRoom(_ waitForStores: () throws(ImageError) -> Void) throws(ImageError) {
     let (isNeeded, isUnfinished) = try tables.withLock { (tables) throws(ImageError) in
@@ -68,13 +74,12 @@ extension Qcow2Image: WritableDiskImage {
   public func place(_ range: Range<UInt64>, waitForStores: () throws(ImageError) -> Void) throws(ImageError)
     -> [PlacedRun]
   {
-    try checkWritable()
+    try begin()
     if range.isEmpty { return [] }
     try makeRoom(waitForStores)
     let host = try host()
     let pieces = try allocate(range)
-    try tables.withLock { (tables) throws(ImageError) in try tables.link(pieces) }
-    decompression.forget()
+    try link(pieces, range)
     var runs: [PlacedRun] = []
     for piece in pieces {
       let count = Int(piece.guest.upperBound - piece.guest.lowerBound)
@@ -89,7 +94,7 @@ extension Qcow2Image: WritableDiskImage {
   }
 
   public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
-    try checkWritable()
+    try begin()
     if bytes.byteCount == 0 { return }
     try makeRoom({})
     let host = try host()
@@ -104,7 +109,16 @@ extension Qcow2Image: WritableDiskImage {
       try tables.withLock { (tables) throws(ImageError) in try tables.abandon(pieces) }
       throw error
     }
-    try tables.withLock { (tables) throws(ImageError) in try tables.link(pieces) }
+    try link(pieces, offset..<offset + UInt64(bytes.byteCount))
+  }
+
+  /// Enters pieces of a write to `range` into the tables.
+  private func link(_ pieces: [WritePiece], _ range: Range<UInt64>) throws(ImageError) {
+    try tables.withLock { (tables) throws(ImageError) in
+      try tables.link(pieces)
+      try tables.mark(range)
+    }
+    // Clusters that were freed may get other contents.
     decompression.forget()
   }
 
@@ -118,11 +132,13 @@ extension Qcow2Image: WritableDiskImage {
   public func placeCompressed(
     length: Int, at offset: UInt64, waitForStores: () throws(ImageError) -> Void
   ) throws(ImageError) -> PlacedRun? {
-    try checkWritable()
+    try begin()
     try makeRoom(waitForStores)
     let host = try host()
     let hostOffset = try tables.withLock { (tables) throws(ImageError) in
-      try tables.placeCompressed(UInt64(length), at: offset)
+      let place = try tables.placeCompressed(UInt64(length), at: offset)
+      try tables.mark(offset..<offset + tables.header.clusterSize)
+      return place
     }
     return PlacedRun(guestOffset: offset, length: length, host: host, hostOffset: hostOffset)
   }
@@ -135,8 +151,9 @@ extension Qcow2Image: WritableDiskImage {
   // MARK: Zeros
 
   public func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
-    try checkWritable()
+    try begin()
     if range.isEmpty { return }
+    try tables.withLock { (tables) throws(ImageError) in try tables.mark(range) }
     let header = self.header
     if header.version < 3 && backing != nil { return try storeZeros(range) }
     if header.hasRawDataFile { try host().zero(range, mayUnmap: mayUnmap) }
@@ -237,7 +254,8 @@ extension Qcow2Image: WritableDiskImage {
   /// Tells the image that the guest bytes of `range` are not needed: they read as zeros afterwards, except at the edges
   /// that are no whole clusters. Version 2 images with a layer below keep everything.
   package func discard(_ range: Range<UInt64>) throws(ImageError) {
-    try checkWritable()
+    try begin()
+    try tables.withLock { (tables) throws(ImageError) in try tables.mark(range) }
     let header = self.header
     if header.version < 3 && backing != nil { return }
     let size = header.clusterSize
@@ -294,6 +312,7 @@ extension Qcow2Tables {
   func finish() throws(ImageError) {
     let writing = try writer()
     try commit()
+    try storeBitmaps()
     try writing.barrier()
     if !writing.isUnfinished { return }
     if writing.dataStorage !== writing.storage { try writing.dataStorage.flush() }

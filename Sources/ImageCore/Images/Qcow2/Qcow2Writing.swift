@@ -21,6 +21,10 @@ package final class Qcow2Writing {
   var changedSliceBytes = 0
   /// The file's length in bytes after the next commit, at least.
   var neededLength: UInt64 = 0
+  /// Whether the disk's contents or size may have been changed.
+  var hasBegun = false
+  /// Persistent bitmaps that will be stored when the image is closed.
+  var bitmaps: [LiveBitmap] = []
   /// L2 entries that are handled at once by one write; bounds the runs that are allocated together (§11.6).
   let pieceEntries: UInt64
 

@@ -13,10 +13,12 @@ extension Qcow2Image {
       throw ImageError("Can't resize a v2 image which has snapshots", errno: 95 /* ENOTSUP */)
     }
     let old = virtualSize
+    try tables.withLock { (tables) throws(ImageError) in try tables.checkBitmapsBeforeResize() }
+    guard size >= old || preallocation == .off else {
+      throw ImageError("Preallocation can't be used for shrinking an image")
+    }
+    try tables.withLock { (tables) throws(ImageError) in try tables.beginChange() }
     if size < old {
-      guard preallocation == .off else {
-        throw ImageError("Preallocation can't be used for shrinking an image")
-      }
       try shrink(to: size, from: old, header)
     } else {
       try grow(to: size, from: old, preallocation, header)
@@ -46,7 +48,10 @@ extension Qcow2Image {
           throw error.prefixed("Failed to zero out new clusters: ")
         }
       }
-      try tables.withLock { (tables) throws(ImageError) in try tables.setSize(size) }
+      try tables.withLock { (tables) throws(ImageError) in
+        try tables.resizeBitmaps(to: size)
+        try tables.setSize(size)
+      }
     } catch {
       setVirtualSize(old)
       throw error
@@ -77,6 +82,7 @@ extension Qcow2Image {
         throw error.prefixed("Failed to discard unused refblocks: ")
       }
       let warning = try tables.truncateFile()
+      try tables.resizeBitmaps(to: size)
       try tables.setSize(size)
       return warning
     }

@@ -1,0 +1,184 @@
+import Bytes
+import Images
+import Storage
+
+// The life of persistent bitmaps while an image is open for writing (qcow2-qcow-qed §7): at the beginning they are marked
+// as in use, so that a crash leaves no bitmap that looks complete; at the end they are stored anew and the old ones freed.
+
+extension Qcow2Tables {
+  /// Before the first change of the disk: loads the bitmaps that can be trusted, and marks them in the file.
+  func beginChange() throws(ImageError) {
+    let writing = try writer()
+    if writing.hasBegun { return }
+    writing.hasBegun = true
+    guard let directory = header.extensions.bitmaps, bitmaps.contains(where: { !$0.isInUse }) else { return }
+    writing.bitmaps = bitmaps.filter { !$0.isInUse }.map { LiveBitmap($0, header, writing.storage) }
+    var marked = bitmaps
+    for index in marked.indices { marked[index].flags |= BitmapRecord.inUse }
+    let bytes = marked.flatMap(\.bytes)
+    // The entries are as long as they were; anything else was refused when they were read.
+    guard UInt64(bytes.count) == directory.directorySize else { throw ImageError("Broken bitmap directory") }
+    header.autoclearFeatures.remove(.bitmaps)
+    try writeHeader()
+    try writing.barrier()
+    try writing.storage.write(bytes, at: directory.directoryOffset)
+    try writing.barrier()
+    header.autoclearFeatures.insert(.bitmaps)
+    try writeHeader()
+    try writing.barrier()
+  }
+
+  /// Notes a change of guest bytes in all bitmaps that record them.
+  func mark(_ range: Range<UInt64>) throws(ImageError) {
+    guard let writing, !writing.bitmaps.isEmpty else { return }
+    for index in writing.bitmaps.indices where writing.bitmaps[index].isEnabled {
+      try writing.bitmaps[index].mark(range)
+    }
+  }
+
+  /// Bitmaps follow the disk to a new size.
+  func resizeBitmaps(to size: UInt64) throws(ImageError) {
+    guard let writing else { return }
+    for index in writing.bitmaps.indices { try writing.bitmaps[index].resize(to: size) }
+  }
+
+  /// The first bitmap that is not to be trusted, which keeps the disk from changing its size.
+  func checkBitmapsBeforeResize() throws(ImageError) {
+    guard let bad = bitmaps.first(where: \.isInUse) else { return }
+    throw ImageError(
+      "Bitmap '\(String(rawBytes: bad.name))' is inconsistent and cannot be used",
+      hint: "Try block-dirty-bitmap-remove to delete this bitmap from disk")
+  }
+
+  /// Adds a bitmap that is stored when the image is closed.
+  func addBitmap(_ description: BitmapDescription, bits: [UInt8]) throws(ImageError) {
+    try beginChange()
+    let writing = try writer()
+    let name = description.name.rawBytes
+    guard header.version >= 3 else { throw ImageError("Cannot store dirty bitmaps in qcow2 v2 files") }
+    guard name.count <= BitmapRecord.nameLimit else {
+      throw ImageError("Name length exceeds maximum (\(BitmapRecord.nameLimit) characters)")
+    }
+    guard !bitmaps.contains(where: { $0.name == name }), !writing.bitmaps.contains(where: { $0.record.name == name })
+    else { throw ImageError("Bitmap already exists: \(description.name)") }
+    guard description.granularity.nonzeroBitCount == 1, (9...31).contains(description.granularity.trailingZeroBitCount)
+    else { throw ImageError("Granularity must be power of two and at least 512") }
+    let record = BitmapRecord(
+      tableOffset: 0, tableSize: 0, flags: description.isEnabled ? BitmapRecord.auto : 0,
+      granularityBits: UInt8(description.granularity.trailingZeroBitCount), name: name)
+    let bitmap = LiveBitmap(new: record, bits: bits, header, writing.storage)
+    guard UInt64(bitmap.chunkCount) * header.clusterSize <= BitmapRecord.sizeLimit else {
+      throw ImageError("Too much memory is needed for bitmap '\(description.name)'", errno: 27 /* EFBIG */)
+    }
+    writing.bitmaps.append(bitmap)
+  }
+
+  /// Stores all bitmaps anew, points the header to them, and frees their old clusters.
+  func storeBitmaps() throws(ImageError) {
+    let writing = try writer()
+    if writing.bitmaps.isEmpty { return }
+    let refcounts = writing.refcounts
+    let bits = UInt64(header.clusterBits)
+    var old: [Range<UInt64>] = []
+    var oldData: [Range<UInt64>] = []
+    if let directory = header.extensions.bitmaps {
+      let start = directory.directoryOffset >> bits
+      old.append(start..<start + directory.directorySize.dividedUp(by: header.clusterSize))
+    }
+    for bitmap in writing.bitmaps where bitmap.isInFile {
+      let record = bitmap.record
+      let start = record.tableOffset >> bits
+      old.append(start..<start + (UInt64(record.tableSize) * 8).dividedUp(by: header.clusterSize))
+      oldData += try dataClusters(of: record, writing)
+    }
+
+    // Bitmaps that are not to be trusted stay as they are, at their place.
+    var records = bitmaps
+    for index in writing.bitmaps.indices {
+      let record = try store(&writing.bitmaps[index], writing)
+      if let place = records.firstIndex(where: { $0.name == record.name }) {
+        records[place] = record
+      } else {
+        records.append(record)
+      }
+    }
+    guard records.count <= Int(HeaderExtensions.bitmapLimit) else { throw .system(27 /* EFBIG */) }
+    let bytes = records.flatMap(\.bytes)
+    let size = UInt64(bytes.count)
+    guard size <= HeaderExtensions.bitmapDirectoryLimit else { throw .system(27) }
+    let clusters = size.dividedUp(by: header.clusterSize)
+    let start = try refcounts.allocate(clusters, for: .table)
+    try writing.storage.write(bytes, at: start << bits)
+    try commit()
+    try writing.barrier()
+    header.extensions.bitmaps = HeaderExtensions.BitmapDirectoryPointer(
+      count: UInt32(records.count), directorySize: size, directoryOffset: start << bits)
+    header.autoclearFeatures.insert(.bitmaps)
+    try writeHeader()
+    try writing.barrier()
+    refcounts.metadata.set(.bitmapDirectory, start..<start + clusters)
+    bitmaps = records
+    writing.bitmaps = []
+    for range in old + oldData { try refcounts.release(range) }
+    try commit()
+    for range in oldData { try writing.storage.discard(range.lowerBound << bits..<range.upperBound << bits) }
+  }
+
+  /// Stores one bitmap in new clusters: its data, then its table.
+  private func store(_ bitmap: inout LiveBitmap, _ writing: Qcow2Writing) throws(ImageError) -> BitmapRecord {
+    let refcounts = writing.refcounts
+    let bits = UInt64(header.clusterBits)
+    var table = [UInt64](repeating: 0, count: bitmap.chunkCount)
+    for index in table.indices {
+      if try bitmap.isAllOnes(index) {
+        table[index] = BitmapRecord.allOnes
+      } else if let bytes = try bitmap.bytes(index) {
+        let offset = try refcounts.allocate(1, for: .data) << bits
+        try writing.storage.write(bytes, at: offset)
+        table[index] = offset
+      }
+    }
+    let clusters = (UInt64(table.count) * 8).dividedUp(by: header.clusterSize)
+    let offset = try refcounts.allocate(max(clusters, 1), for: .table) << bits
+    try writing.storage.writeBigEndianWords(table[...], at: offset)
+    var record = bitmap.record
+    record.tableOffset = offset
+    record.tableSize = UInt32(table.count)
+    record.flags &= ~BitmapRecord.inUse
+    return record
+  }
+
+  /// The clusters that hold a bitmap's bits in the file.
+  private func dataClusters(of record: BitmapRecord, _ writing: Qcow2Writing) throws(ImageError) -> [Range<UInt64>] {
+    let bits = UInt64(header.clusterBits)
+    var result: [Range<UInt64>] = []
+    var table = LazyTable(writing.storage, offset: record.tableOffset, count: Int(record.tableSize))
+    var index = 0
+    while true {
+      index = try table.firstNonZero(index, below: table.count)
+      if index == table.count { break }
+      let offset = try table.word(index) & EntryBits.offset
+      if offset != 0 { result.append(offset >> bits..<(offset >> bits) + 1) }
+      index += 1
+    }
+    return result
+  }
+}
+
+extension BitmapRecord {
+  /// The entry as it stands in the directory, padded.
+  fileprivate var bytes: [UInt8] {
+    let text =
+      tableOffset.bigEndianBytes + tableSize.bigEndianBytes + flags.bigEndianBytes
+      + [BitmapRecord.dirtyTracking, granularityBits] + UInt16(name.count).bigEndianBytes + UInt32(0).bigEndianBytes
+      + name
+    return text + Array(repeating: 0, count: length - text.count)
+  }
+}
+
+extension Qcow2Image: WritableBitmapImage {
+  public func addBitmap(_ description: BitmapDescription, bits: [UInt8]) throws(ImageError) {
+    try checkWritable()
+    try tables.withLock { (tables) throws(ImageError) in try tables.addBitmap(description, bits: bits) }
+  }
+}
