@@ -40,6 +40,9 @@ package struct BitmapRecord: Sendable, Equatable {
   /// A table entry without cluster: all bits are set.
   package static let allOnes: UInt64 = 1
 
+  /// The name as text, up to the first NUL.
+  package var shownName: String { String(rawBytes: name.prefix { $0 != 0 }) }
+
   /// Whether the contents are not to be trusted.
   package var isInUse: Bool { flags & BitmapRecord.inUse != 0 }
 
@@ -62,7 +65,7 @@ package struct BitmapRecord: Sendable, Equatable {
   /// The entry as `info` shows it.
   package var description: BitmapDescription {
     BitmapDescription(
-      name: String(rawBytes: name), granularity: 1 << UInt64(granularityBits), isInconsistent: isInUse,
+      name: shownName, granularity: 1 << UInt64(granularityBits), isInconsistent: isInUse,
       isEnabled: flags & BitmapRecord.auto != 0)
   }
 }
@@ -88,7 +91,7 @@ extension Qcow2Header {
         }
       } catch {
         throw error.prefixed(
-          "Could not read bitmap_table table from image for bitmap '\(String(rawBytes: record.name))': ")
+          "Could not read bitmap_table table from image for bitmap '\(record.shownName)': ")
       }
     }
     return records
@@ -138,7 +141,7 @@ extension Qcow2Header {
         flags: view.bigEndian(at: position + 12), granularityBits: view[position + 17],
         name: view.array(nameStart..<nameStart + nameLength))
       guard record.isValid(self, type: view[position + 16]) else {
-        throw ImageError("Bitmap '\(String(rawBytes: record.name))' doesn't satisfy the constraints")
+        throw ImageError("Bitmap '\(record.shownName)' doesn't satisfy the constraints")
       }
       records.append(record)
       position += length
@@ -163,7 +166,7 @@ extension Qcow2Image: BitmapImage {
     let bits = header.virtualSize.dividedUp(by: 1 << UInt64(record.granularityBits))
     // Checked with the directory unless the bitmap is not to be trusted.
     guard bits.dividedUp(by: 8) <= UInt64(record.tableSize) * header.clusterSize else {
-      throw ImageError("Bitmap '\(String(rawBytes: record.name))' doesn't satisfy the constraints")
+      throw ImageError("Bitmap '\(record.shownName)' doesn't satisfy the constraints")
     }
     var stream = [UInt8](repeating: 0, count: Int(bits.dividedUp(by: 8)))
     let step = Int(header.clusterSize)

@@ -154,7 +154,7 @@ extension Qcow2Check {
         let word = try table.word(index)
         if !header.isValidBitmapTableEntry(word) {
           // Only in the table of a bitmap that is in use: the others were looked at when the image was opened.
-          corruption("ERROR bitmap '\(String(rawBytes: bitmap.name))' has an invalid table entry: \(hex(word))")
+          corruption("ERROR bitmap '\(bitmap.shownName)' has an invalid table entry: \(hex(word))")
         } else if word & EntryBits.offset != 0 {
           _ = count(word & EntryBits.offset, clusterSize)
         }

@@ -51,7 +51,7 @@ extension Qcow2Image {
     if record.isInUse { flags.append("in-use") }
     if record.flags & BitmapRecord.auto != 0 { flags.append("auto") }
     return .object([
-      (key: "flags", value: .array(flags)), (key: "name", value: .string(String(rawBytes: record.name))),
+      (key: "flags", value: .array(flags)), (key: "name", value: .string(record.shownName)),
       (key: "granularity", value: .number(UInt64(1) << UInt64(record.granularityBits))),
     ])
   }

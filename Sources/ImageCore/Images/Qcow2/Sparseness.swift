@@ -18,8 +18,7 @@ final class Sparseness: Sendable {
     try answer.withLock { (answer) throws(ImageError) in
       if let known = answer { return known }
       let header = header()
-      var found = header.hasRawDataFile
-      if !found { found = try isSparse(header) }
+      let found = try isSparse(header)
       answer = found
       return found
     }
