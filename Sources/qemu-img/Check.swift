@@ -129,15 +129,11 @@ private struct CheckOutcome {
       }
     }
     if result.totalClusters > 0, result.allocatedClusters > 0 {
-      func percent(_ part: UInt64, of whole: UInt64) -> String {
-        // A hundred times a count of clusters may exceed 64 bits in a damaged image.
-        decimal(part.multipliedReportingOverflow(by: 100).overflow ? .max : part * 100, over: whole, digits: 2)
-      }
       text += """
         \(result.allocatedClusters)/\(result.totalClusters) = \
-        \(percent(result.allocatedClusters, of: result.totalClusters))% allocated, \
-        \(percent(result.fragmentedClusters, of: result.allocatedClusters))% fragmented, \
-        \(percent(result.compressedClusters, of: result.allocatedClusters))% compressed clusters
+        \(percentage(result.allocatedClusters, of: result.totalClusters))% allocated, \
+        \(percentage(result.fragmentedClusters, of: result.allocatedClusters))% fragmented, \
+        \(percentage(result.compressedClusters, of: result.allocatedClusters))% compressed clusters
 
         """
     }
@@ -163,4 +159,22 @@ private struct CheckOutcome {
     add("compressed-clusters", result.compressedClusters)
     return .object(members)
   }
+}
+
+/// A share in percent with two decimals, rounded as C's `%0.2f` rounds the nearest double: 15.625 gives 15.62.
+private func percentage(_ part: UInt64, of whole: UInt64) -> String {
+  let share = Double(part) * 100 / Double(whole)
+  let scaled = share * 100
+  // What the multiplication lost decides where the result looks like a tie.
+  let lost = (-scaled).addingProduct(share, 100)
+  var hundredths = scaled.rounded(.down)
+  let rest = scaled - hundredths
+  if rest > 0.5 || (rest == 0.5 && lost > 0)
+    || (rest == 0.5 && lost == 0 && !hundredths.truncatingRemainder(dividingBy: 2).isZero)
+  {
+    hundredths += 1
+  }
+  guard let number = UInt64(exactly: hundredths) else { return "0.00" }
+  let decimals = number % 100
+  return "\(number / 100).\(decimals < 10 ? "0" : "")\(decimals)"
 }

@@ -9,6 +9,7 @@ extension Qcow2Check {
   func countReferences() throws(ImageError) {
     _ = count(0, clusterSize)
     try countTable(header.l1TableOffset, entries: Int(header.l1Size), isActive: true)
+    try countRepeated(isActive: true)
     if header.hasDataFile && !snapshots.isEmpty {
       corruption("ERROR \(snapshots.count) snapshots in image with data file")
     }
@@ -28,7 +29,7 @@ extension Qcow2Check {
         try countTable(snapshot.l1TableOffset, entries: Int(snapshot.l1Size), isActive: false)
       }
     }
-    try countRepeated()
+    try countRepeated(isActive: false)
     _ = count(header.snapshotsOffset, snapshotTableSize)
     _ = count(header.refcountTableOffset, UInt64(header.refcountTableClusters) * clusterSize)
     if let place = header.extensions.encryptionHeader { _ = count(place.offset, place.length) }
@@ -118,12 +119,13 @@ extension Qcow2Check {
   }
 
   /// Tables that several L1 entries share, as snapshots do, count for each of them but are read only once more.
-  private func countRepeated() throws(ImageError) {
+  private func countRepeated(isActive: Bool) throws(ImageError) {
     for (offset, times) in repeated.sorted(by: { $0.key < $1.key }) {
       var walk = L2Walk(
-        check: self, tableOffset: offset, words: try readTable(offset), times: times, isActive: false)
+        check: self, tableOffset: offset, words: try readTable(offset), times: times, isActive: isActive)
       try walk.run()
     }
+    repeated.removeAll()
   }
 
   /// The words of the L2 table at `offset`.
@@ -326,11 +328,11 @@ private struct L2Walk {
 
   private func countAllocated(isCompressed: Bool) {
     guard isActive else { return }
-    check.result.allocatedClusters += 1
+    check.result.allocatedClusters &+= times
     if isCompressed {
-      check.result.compressedClusters += 1
+      check.result.compressedClusters &+= times
       // There is no telling whether compressed clusters follow each other.
-      check.result.fragmentedClusters += 1
+      check.result.fragmentedClusters &+= times
     }
   }
 
@@ -340,12 +342,11 @@ private struct L2Walk {
     if let bitmap, !bitmap.isValid(hasCluster: true) {
       check.corruption(
         "ERROR offset=\(check.hex(offset)): Allocated cluster has corrupted subcluster allocation bitmap")
-      return
     }
     checkZeroFlag(entry)
     countAllocated(isCompressed: false)
     if isActive {
-      if expected != 0 && offset != expected { check.result.fragmentedClusters += 1 }
+      if expected != 0 && offset != expected { check.result.fragmentedClusters &+= times }
       expected = offset &+ size
     }
     if offset % size != 0 {
@@ -356,7 +357,7 @@ private struct L2Walk {
       } else {
         let fault = "offset=\(check.hex(offset)): Preallocated cluster is not properly aligned; L2 entry corrupted."
         if try repairEntry(index, bitmap == nil ? L2Entry.zeroPlain.rawValue : 0, "Repairing " + fault) {
-          if isActive { check.result.allocatedClusters -= 1 }
+          if isActive { check.result.allocatedClusters &-= times }
           return
         }
         check.corruption("ERROR " + fault)
