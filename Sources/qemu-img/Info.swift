@@ -30,7 +30,7 @@ enum InfoCommand: Command {
         tool.console.printLine(report.json.prettyJSON())
       }
     } else {
-      tool.console.print(reports.map(\.human).joined(separator: "\n"))
+      tool.console.print(reports.map { $0.human(tool.console.shown) }.joined(separator: "\n"))
     }
     guard let failure else { return 0 }
     throw .failed(failure)
@@ -85,9 +85,11 @@ struct ImageReport {
   }
 
   /// The lines of the human form.
-  var human: String {
+  ///
+  /// - Parameter shown: how names are shown.
+  func human(_ shown: (String) -> String) -> String {
     var text = """
-      image: \(image.filename)
+      image: \(shown(image.filename))
       file format: \(image.format)
       virtual size: \(humanSize(image.virtualSize)) (\(image.virtualSize) bytes)
       disk size: \(image.allocatedSize.map(humanSize) ?? "unavailable")
@@ -97,16 +99,16 @@ struct ImageReport {
     if let size = image.clusterSize { text += "cluster_size: \(size)\n" }
     if information.isDirty == true { text += "cleanly shut down: no\n" }
     if let backing = image.backingReference {
-      text += "backing file: \(backing.name)"
-      if let full = fullBackingName, full != backing.name { text += " (actual path: \(full))" }
+      text += "backing file: \(shown(backing.name))"
+      if let full = fullBackingName, full != backing.name { text += " (actual path: \(shown(full)))" }
       text += "\n"
-      if let format = backing.format { text += "backing file format: \(format)\n" }
+      if let format = backing.format { text += "backing file format: \(shown(format))\n" }
     }
     if !information.snapshots.isEmpty {
-      text += "Snapshot list:\n" + snapshotTable(information.snapshots.map(SnapshotRow.init))
+      text += "Snapshot list:\n" + snapshotTable(information.snapshots.map { SnapshotRow($0, shown) })
     }
     if let specific = information.formatSpecific {
-      text += "Format specific information:\n" + specific.humanLines()
+      text += "Format specific information:\n" + specific.humanLines(shown: shown)
     }
     return text
   }
@@ -150,9 +152,9 @@ extension Snapshot {
 
 extension SnapshotRow {
   /// The row of a recorded snapshot.
-  init(_ snapshot: Snapshot) {
+  init(_ snapshot: Snapshot, _ shown: (String) -> String) {
     self.init(
-      id: snapshot.id, name: snapshot.name, stateSize: snapshot.vmStateSize, date: snapshot.seconds,
+      id: shown(snapshot.id), name: shown(snapshot.name), stateSize: snapshot.vmStateSize, date: snapshot.seconds,
       clock: snapshot.vmClock, instructionCount: snapshot.instructionCount)
   }
 }

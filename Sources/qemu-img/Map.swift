@@ -144,7 +144,7 @@ private struct MapPrinter {
     }
     console.printLine(
       padded(hexadecimal(entry.start), to: 16) + padded(hexadecimal(entry.length), to: 16)
-        + padded(hexadecimal(offset), to: 16) + (entry.hostName ?? ""))
+        + padded(hexadecimal(offset), to: 16) + console.shown(entry.hostName ?? ""))
   }
 
   func finish() {

@@ -287,7 +287,7 @@ private func isNoncharacter(_ value: UInt32) -> Bool {
 }
 
 /// The length of the scalar in modified UTF-8 (U+0000 is C0 80) at `position`, or nil where it is not valid.
-private func modifiedUTF8Length(_ bytes: [UInt8], at position: Int) -> Int? {
+func modifiedUTF8Length(_ bytes: [UInt8], at position: Int) -> Int? {
   if bytes[position] == 0xC0, position + 1 < bytes.count, bytes[position + 1] == 0x80 { return 2 }
   guard let (scalar, length) = scalarInUTF8(bytes, at: position), !isNoncharacter(scalar.value) else { return nil }
   return length

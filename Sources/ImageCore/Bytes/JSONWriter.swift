@@ -67,24 +67,51 @@ private func shortestReal(_ value: Double) -> String {
 
 private func writeQuoted(_ string: String, to text: inout String) {
   text += "\""
-  for scalar in string.unicodeScalars {
-    switch scalar {
-    case "\"": text += "\\\""
-    case "\\": text += "\\\\"
-    case "\u{08}": text += "\\b"
-    case "\u{0C}": text += "\\f"
-    case "\n": text += "\\n"
-    case "\r": text += "\\r"
-    case "\t": text += "\\t"
-    case "\u{20}"..<"\u{7F}": text.unicodeScalars.append(scalar)
-    default:
-      // A byte that is no part of text cannot be told in JSON.
-      let shown: Unicode.Scalar = scalar.escapedByte == nil ? scalar : "\u{FFFD}"
-      for unit in String(Character(shown)).utf16 {
-        let digits = String(unit, radix: 16, uppercase: true)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-      }
+  let bytes = string.rawBytes
+  var position = 0
+  while position < bytes.count {
+    let (value, length) = modifiedUTF8Scalar(bytes, at: position)
+    position += length
+    switch value {
+    case 0x22: text += "\\\""
+    case 0x5C: text += "\\\\"
+    case 0x08: text += "\\b"
+    case 0x0C: text += "\\f"
+    case 0x0A: text += "\\n"
+    case 0x0D: text += "\\r"
+    case 0x09: text += "\\t"
+    case 0x20..<0x7F: text.unicodeScalars.append(Unicode.Scalar(UInt8(value)))
+    case 0x1_0000...:
+      writeUnit(0xD800 + (value - 0x1_0000) >> 10, to: &text)
+      writeUnit(0xDC00 + (value - 0x1_0000) & 0x3FF, to: &text)
+    default: writeUnit(value, to: &text)
     }
   }
   text += "\""
+}
+
+private func writeUnit(_ unit: UInt32, to text: inout String) {
+  let digits = String(unit, radix: 16, uppercase: true)
+  text += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+}
+
+/// The scalar at `position` and its length in bytes. What is no text becomes one U+FFFD: a sequence as long as its first
+/// byte says, as far as bytes that continue it follow. U+0000 may be C0 80.
+private func modifiedUTF8Scalar(_ bytes: [UInt8], at position: Int) -> (UInt32, Int) {
+  let first = bytes[position]
+  if first < 0x80 { return (UInt32(first), 1) }
+  if let length = modifiedUTF8Length(bytes, at: position) {
+    return (scalarInUTF8(bytes, at: position)?.0.value ?? 0, length)
+  }
+  let announced =
+    switch first {
+    case 0xC0...0xDF: 2
+    case 0xE0...0xEF: 3
+    case 0xF0...0xF7: 4
+    case 0xF8...0xFB: 5
+    case 0xFC...0xFD: 6
+    default: 1
+    }
+  let rest = bytes[(position + 1)...].prefix(announced - 1).prefix { $0 & 0xC0 == 0x80 }
+  return (0xFFFD, 1 + rest.count)
 }

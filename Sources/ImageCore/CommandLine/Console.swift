@@ -8,6 +8,8 @@ import Synchronization
 package final class Console: Sendable {
   /// The last component of the program's name as it was called.
   package let program: String
+  /// Whether stdout is a terminal.
+  package let isTerminal = isatty(1) == 1
   private let output = Mutex(OutputBuffer())
 
   /// - Parameter program: the first word of the command line.
@@ -25,6 +27,12 @@ package final class Console: Sendable {
   /// Appends to stdout as it is.
   package func print(_ text: String) {
     output.withLock { $0.append(text.rawBytes) }
+  }
+
+  /// A name from an image or a directory as people see it: on a terminal, control characters and bytes that are no text
+  /// are spelled `\\xNN`, so that a name cannot take the terminal over; elsewhere it is left as it is.
+  package func shown(_ name: String) -> String {
+    isTerminal ? escapingControls(name) : name
   }
 
   /// Appends a line to stdout.
@@ -65,6 +73,21 @@ package final class Console: Sendable {
     error("error while writing to standard output: \(errorText(failure))")
     return 1
   }
+}
+
+/// The text with control characters and bytes that are no text spelled `\\xNN`.
+package func escapingControls(_ text: String) -> String {
+  var result = ""
+  for scalar in text.unicodeScalars {
+    let byte = scalar.escapedByte ?? (scalar.value < 0x20 || scalar.value == 0x7F ? UInt8(scalar.value) : nil)
+    if let byte {
+      let digits = String(byte, radix: 16, uppercase: true)
+      result += "\\x" + String(repeating: "0", count: 2 - digits.utf8.count) + digits
+    } else {
+      result.unicodeScalars.append(scalar)
+    }
+  }
+  return result
 }
 
 private struct OutputBuffer {

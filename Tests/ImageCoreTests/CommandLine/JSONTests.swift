@@ -36,6 +36,19 @@ import Testing
     #expect(DataTree.string(text).compactJSON() == #""\u00E9\"\\\n\u0001\u007F\uD83D\uDE00\uFFFD""#)
   }
 
+  /// What 7.2 printed for such file names.
+  @Test(
+    arguments: [
+      ([0xED, 0xA0, 0x80], "\\uFFFD"), ([0xF4, 0x90, 0x80, 0x80], "\\uFFFD"), ([0xC0, 0x80], "\\u0000"),
+      ([0xE9, 0x80, 0xC3, 0xA9], "\\uFFFD\\u00E9"), ([0xEF, 0xBF, 0xBF], "\\uFFFD"), ([0x80, 0x80], "\\uFFFD\\uFFFD"),
+      ([0xE9, 0xE9, 0x80], "\\uFFFD\\uFFFD"), ([0xF8, 0x88, 0x80, 0x80, 0x80], "\\uFFFD"),
+      ([0xEE, 0xBE, 0x80], "\\uEF80"),
+      ([0xFF, 0xFE], "\\uFFFD\\uFFFD"),
+    ] as [([UInt8], String)])
+  func bytesThatAreNoText(_ bytes: [UInt8], _ expected: String) {
+    #expect(DataTree.string(String(rawBytes: bytes)).compactJSON() == "\"\(expected)\"")
+  }
+
   @Test func humanForm() {
     let tree: DataTree = ["compat": "1.1", "lazy-refcounts": false, "bitmaps": [["name": "b", "flags": ["auto"]]]]
     #expect(

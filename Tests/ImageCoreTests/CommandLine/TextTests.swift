@@ -40,6 +40,10 @@ import Testing
     ] as [[UInt8]])
   func bytesSurviveAsText(_ bytes: [UInt8]) { #expect(String(rawBytes: bytes).rawBytes == bytes) }
 
+  @Test func controlsAreSpelled() {
+    #expect(escapingControls(String(rawBytes: [0x61, 0x1B, 0x0A, 0xFF, 0x7F, 0xC3, 0xA9])) == "a\\x1B\\x0A\\xFF\\x7Fé")
+  }
+
   @Test func allPairsOfBytesSurvive() {
     for first in UInt8.min...UInt8.max {
       for second in UInt8.min...UInt8.max {
