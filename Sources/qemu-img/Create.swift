@@ -50,9 +50,13 @@ enum CreateCommand: Command {
     _ file: String, _ formatName: String, _ size: UInt64?, _ arguments: Arguments, _ tool: Tool
   ) throws(ImageError) {
     // The order of the reference's checks: format, protocol, creation.
-    guard tool.opener.format(formatName) != nil else { throw ImageError("Unknown file format '\(formatName)'") }
-    _ = try CreationOptions.definitions(RawFormat.self, file: file)
-    let format = try tool.creatableFormat(formatName)
+    let format: any CreatableFormat.Type
+    do throws(ImageError) {
+      format = try tool.creatableFormat(formatName)
+    } catch {
+      if tool.isKnownFormat(formatName) { _ = try CreationOptions.definitions(RawFormat.self, file: file) }
+      throw error
+    }
     var options = OptionValues(try CreationOptions.definitions(format, file: file))
     try arguments.creationOptions.apply(to: &options, warn: tool.console.warn)
     if let size {

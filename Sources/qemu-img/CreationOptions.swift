@@ -41,12 +41,21 @@ enum CreationOptions {
 }
 
 extension Tool {
+  /// QEMU's drivers that make no images; most are filters, of which this tool has none.
+  private static let readOnlyDrivers: Set<String> = [
+    "blkdebug", "blklogwrites", "blkverify", "bochs", "cloop", "compress", "copy-before-write", "copy-on-read", "dmg",
+    "null-aio", "null-co", "preallocate", "quorum", "replication", "snapshot-access", "throttle", "vvfat",
+  ]
+
+  /// Whether a format or driver has this name, even if it makes no images.
+  func isKnownFormat(_ name: String) -> Bool { opener.format(name) != nil || Tool.readOnlyDrivers.contains(name) }
+
   /// The format with this name, if it can make images.
   func creatableFormat(_ name: String) throws(ImageError) -> any CreatableFormat.Type {
-    guard let format = opener.format(name) else { throw ImageError("Unknown file format '\(name)'") }
-    guard let creatable = format as? any CreatableFormat.Type else {
-      throw ImageError("Format driver '\(name)' does not support image creation")
+    if let creatable = opener.format(name) as? any CreatableFormat.Type { return creatable }
+    guard isKnownFormat(name) else {
+      throw ImageError("Unknown file format '\(name)'")
     }
-    return creatable
+    throw ImageError("Format driver '\(name)' does not support image creation")
   }
 }

@@ -53,7 +53,7 @@ enum DDCommand: Command {
     }
     let source = try tool.open(input, arguments)
     let name = arguments.value(.targetFormat) ?? "raw"
-    guard tool.opener.format(name) != nil else { throw .failed("Unknown file format") }
+    guard tool.isKnownFormat(name) else { throw .failed("Unknown file format") }
     try stopping { () throws(ImageError) in
       let format = try tool.creatableFormat(name)
       // What is copied is `count` blocks behind the `skip` first ones (D-1: the reference counts from the beginning).

@@ -30,7 +30,10 @@ enum MapCommand: Command {
     if let most { end = min(end, start.saturatingAdd(most)) }
 
     let console = tool.console
-    if !json {
+    if json {
+      // An error leaves the list open, as the reference does: nobody takes it for a whole one.
+      console.print("[")
+    } else {
       console.printLine(
         padded("Offset", to: 16) + padded("Length", to: 16) + padded("Mapped to", to: 16) + "File")
     }
@@ -128,7 +131,7 @@ private struct MapPrinter {
   }
 
   private func printJSON(_ entry: MapEntry) {
-    var text = isFirst ? "[" : ",\n"
+    var text = isFirst ? "" : ",\n"
     text += """
       { "start": \(entry.start), "length": \(entry.length), "depth": \(entry.depth), \
       "present": \(entry.isPresent), "zero": \(entry.isZero), "data": \(entry.isData)
@@ -149,6 +152,6 @@ private struct MapPrinter {
 
   func finish() {
     // An empty range has no entries (the reference shows one of length 0).
-    if json { console.print(isFirst ? "[]\n" : "]\n") }
+    if json { console.print("]\n") }
   }
 }
