@@ -114,6 +114,9 @@ extension Qcow2Check {
     try writable.flush()
     for cluster in old where references[cluster] > 0 { _ = try changeCount(cluster, by: -1) }
     try writable.flush()
+    for cluster in old where references[cluster] == 0 {
+      try writable.discard(cluster * clusterSize..<(cluster + 1) * clusterSize)
+    }
   }
 
   /// The cluster behind the snapshot table as it was read, or behind the file.
