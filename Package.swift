@@ -27,18 +27,6 @@ func layer(
     swiftSettings: settings)
 }
 
-/// An executable: Sources/NAME.
-func tool(_ name: String) -> Target {
-  .executableTarget(
-    name: name, dependencies: ["ImageCore"], swiftSettings: settings,
-    // Static here rather than through `--static-swift-stdlib`: that flag changes every compile command, so that the
-    // tools and the tests (which link the toolchain's shared Testing library) would each compile everything anew.
-    linkerSettings: [
-      .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
-      .unsafeFlags(["-Xlinker", "--gc-sections"]),
-    ])
-}
-
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 let package = Package(
@@ -47,7 +35,6 @@ let package = Package(
     .library(name: "ImageCore", targets: ["ImageCore"]),
     .executable(name: "qemu-img", targets: ["qemu-img"]),
     .executable(name: "ntfsclone", targets: ["ntfsclone"]),
-    .executable(name: "o2image", targets: ["o2image"]),
     .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
   ],
   dependencies: [
@@ -64,8 +51,7 @@ let package = Package(
     layer("Threads", "Threads", ["Bytes"]),
     layer("Codecs", "Codecs", ["Bytes", "CZlib", "CDeflate", "CZstd"]),
     layer("Storage", "Storage", ["Bytes", "Threads", "CLinux"]),
-    layer(
-      "Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage", "OCFS2Image"], ["Bytes", "Threads", "Storage"]),
+    layer("Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage"], ["Bytes", "Threads", "Storage"]),
     layer("Raw", "Images/Raw", ["Bytes", "Storage", "Images"]),
     layer("Qcow2", "Images/Qcow2", ["Bytes", "Threads", "Codecs", "Storage", "Images"]),
     layer("NtfscloneImage", "Images/NtfscloneImage", ["Bytes", "Threads", "Storage", "Images"]),
@@ -74,22 +60,31 @@ let package = Package(
     layer(
       "NTFSCloning", "FileSystems/NTFSCloning",
       ["Bytes", "Threads", "Storage", "NTFS", "NtfscloneImage", "Copying"]),
-    layer("OCFS2", "FileSystems/OCFS2", ["Bytes", "Codecs", "Storage"]),
-    layer("OCFS2Image", "Images/OCFS2Image", ["Bytes", "Storage", "Images", "Copying", "OCFS2"]),
     layer("CommandLineInterface", "CommandLine", ["Bytes", "CLinux"]),
     .target(
       name: "ImageCore",
       dependencies: [
         "Bytes", "Threads", "Codecs", "Storage", "Images", "Raw", "Qcow2", "NtfscloneImage", "NTFS",
-        "Copying", "NTFSCloning", "OCFS2", "OCFS2Image", "CommandLineInterface",
+        "Copying", "NTFSCloning", "CommandLineInterface",
       ],
       path: "Sources/ImageCore",
       exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "FileSystems", "Copying", "CommandLine"],
       sources: ["ImageCore.swift", "StandardFormats.swift"], swiftSettings: settings),
 
-    tool("ntfsclone"),
-    tool("qemu-img"),
-    tool("o2image"),
+    .executableTarget(
+      name: "ntfsclone", dependencies: ["ImageCore"], swiftSettings: settings,
+      linkerSettings: [
+        .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+        .unsafeFlags(["-Xlinker", "--gc-sections"]),
+      ]),
+    .executableTarget(
+      name: "qemu-img", dependencies: ["ImageCore"], swiftSettings: settings,
+      // Static here rather than through `--static-swift-stdlib`: that flag changes every compile command, so that the
+      // tools and the tests (which link the toolchain's shared Testing library) would each compile everything anew.
+      linkerSettings: [
+        .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+        .unsafeFlags(["-Xlinker", "--gc-sections"]),
+      ]),
 
     .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
     // A library that the tests preload into a tool, to make its system calls fail.
@@ -106,12 +101,12 @@ let package = Package(
 if Context.environment["FUZZ"] != nil {
   package.targets += [
     .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
-    .target(name: "FuzzSupport", dependencies: ["CFuzzer", "Bytes"], path: "Fuzz/Support", swiftSettings: settings),
+    .target(name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
   ]
-  for name in ["image-options", "json", "option-string", "sizes", "zero-detection"] {
+  for name in ["image-options", "json", "option-string", "qcow2-check", "qcow2-read", "sizes", "zero-detection"] {
     package.targets.append(
       .executableTarget(
         name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)",
-        exclude: name == "zero-detection" ? [] : ["seeds"], swiftSettings: settings))
+        exclude: ["image-options", "json", "option-string", "sizes"].contains(name) ? ["seeds"] : [], swiftSettings: settings))
   }
 }

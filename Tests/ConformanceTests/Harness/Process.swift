@@ -16,13 +16,17 @@ enum Process {
   /// Seconds after which a command counts as hanging.
   static let timeLimit: Duration = .seconds(20)
 
-  static func run(shell command: String, in folder: URL, path: String) async throws -> Output {
-    try await run(executable: "/bin/sh", name: "sh", arguments: ["-ec", command], in: folder, path: path)
+  static func run(
+    shell command: String, in folder: URL, path: String, timeLimit: Duration = timeLimit
+  ) async throws -> Output {
+    try await run(
+      executable: "/bin/sh", name: "sh", arguments: ["-ec", command], in: folder, path: path, timeLimit: timeLimit)
   }
 
   /// - Parameter name: argv[0], which the tools show in front of their messages.
   static func run(
-    executable: String, name: String, arguments: [String], in folder: URL, path: String
+    executable: String, name: String, arguments: [String], in folder: URL, path: String,
+    timeLimit: Duration = timeLimit
   ) async throws -> Output {
     var options = PlatformOptions()
     options.teardownSequence = [.send(signal: .kill, allowedDurationToNextStep: .milliseconds(100))]

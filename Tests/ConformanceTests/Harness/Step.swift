@@ -65,7 +65,7 @@ enum Step: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
   func run(in folder: URL, tools: Tools) async throws {
     switch self {
     case .shell(let command):
-      let result = try await Process.run(shell: command, in: folder, path: tools.referencePath)
+      let result = try await Process.run(shell: command, in: folder, path: tools.referencePath, timeLimit: .seconds(120))
       guard result.status == 0 else {
         throw HarnessError("setup step failed (\(result.status)): \(command)\n\(result.stderr)\(result.stdout)")
       }

@@ -118,7 +118,6 @@ private let convertSparse: [Case] = {
       convert text.qcow2 o.raw ; map --output=json o.raw ; sh stat -c '%s %b' o.raw
       convert -S 0 holes.raw o.raw ; map --output=json o.raw ; sh stat -c '%s %b' o.raw
       convert -S 0 -O qcow2 holes.raw o.qcow2
-      convert -S 0 -c -O qcow2 holes.raw o.qcow2
       convert over.qcow2 o.raw ; map --output=json o.raw
       convert -o preallocation=falloc sparse.raw o.raw ; sh stat -c '%s %b' o.raw
       convert -o preallocation=full sparse.raw o.raw ; sh stat -c '%s %b' o.raw
@@ -159,6 +158,8 @@ private let convertCompressed: [Case] = {
     lines.append("convert -c -O qcow2 -o cluster_size=2M \(file) o.qcow2")
     lines.append("convert -c -W -m 4 -O qcow2 \(file) o.qcow2")
   }
+  lines.append("convert -S 0 -c -O qcow2 holes.raw o.qcow2")
+  lines.append("convert -c -O qcow2 -o preallocation=off rule.raw o.qcow2")
   lines.append("convert -c -O qcow2 -o compat=0.10 text.raw o.qcow2")
   lines.append("convert -c -O qcow2 -o extended_l2=on text.raw o.qcow2")
   lines.append("convert -c -O qcow2 -o cluster_size=512 text.raw o.qcow2")
@@ -349,7 +350,6 @@ private let convertErrors = Case.lines(
   convert -c rule.raw o.raw
   convert -c -O raw rule.raw o.raw
   convert -c -O qcow2 -o preallocation=metadata rule.raw o.qcow2
-  convert -c -O qcow2 -o preallocation=off rule.raw o.qcow2
   convert -c -O qcow2 -o encryption=on rule.raw o.qcow2
   convert -c -O qcow2 -o data_file=d.raw text.raw o.qcow2
   convert --bitmaps rule.raw o.raw

@@ -5,8 +5,7 @@ let emptyMap = Mask(#"\[\{ "start": \d+, "length": 0, [^}]*\}\]"#, "[]", id: "Q-
 let mapCases: [Case] = {
   let files = [
     "t.qcow2", "snap.qcow2", "bm.qcow2", "ext.qcow2", "data.qcow2", "v2.qcow2", "zstd.qcow2", "small.qcow2",
-    "bits1.qcow2", "lazy.qcow2", "top.qcow2", "mid.qcow2", "extop.qcow2", "empty.qcow2", "zero.qcow2", "luks.qcow2",
-    "aes.qcow2", "base.raw", "hole.raw", "odd.raw", "tiny.raw", "mixed.raw",
+    "bits1.qcow2", "lazy.qcow2", "top.qcow2", "mid.qcow2", "extop.qcow2", "empty.qcow2", "zero.qcow2", "base.raw", "hole.raw", "odd.raw", "tiny.raw", "mixed.raw",
   ]
   let each = files.map { "map \($0) ; map --output=json \($0)" }
   let ranges = [
@@ -16,6 +15,13 @@ let mapCases: [Case] = {
     ["t.qcow2", "top.qcow2", "mixed.raw"].map { "map \(range) \($0) ; map --output=json \(range) \($0)" }
   }
   return Case.lines((each + ranges).joined(separator: "\n"), fixture: images, masks: [emptyMap])
+    + Case.lines(
+      """
+      map luks.qcow2 ; map --output=json luks.qcow2
+      map aes.qcow2 ; map --output=json aes.qcow2
+      convert luks.qcow2 o.raw
+      convert aes.qcow2 o.raw
+      """, fixture: encryptedImages)
     + Case.lines(
       """
       map --output=json zero.raw

@@ -1,4 +1,0 @@
-import Glibc
-import ImageCore
-
-exit(O2Image.run(processArguments()))
