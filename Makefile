@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 VERSION := 0.1.0
-TOOLS   := qemu-img
+TOOLS   := qemu-img o2image
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 60

@@ -27,6 +27,18 @@ func layer(
     swiftSettings: settings)
 }
 
+/// An executable: Sources/NAME.
+func tool(_ name: String) -> Target {
+  .executableTarget(
+    name: name, dependencies: ["ImageCore"], swiftSettings: settings,
+    // Static here rather than through `--static-swift-stdlib`: that flag changes every compile command, so that the
+    // tools and the tests (which link the toolchain's shared Testing library) would each compile everything anew.
+    linkerSettings: [
+      .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+      .unsafeFlags(["-Xlinker", "--gc-sections"]),
+    ])
+}
+
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 let package = Package(
@@ -35,6 +47,7 @@ let package = Package(
     .library(name: "ImageCore", targets: ["ImageCore"]),
     .executable(name: "qemu-img", targets: ["qemu-img"]),
     .executable(name: "ntfsclone", targets: ["ntfsclone"]),
+    .executable(name: "o2image", targets: ["o2image"]),
     .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
   ],
   dependencies: [
@@ -51,7 +64,8 @@ let package = Package(
     layer("Threads", "Threads", ["Bytes"]),
     layer("Codecs", "Codecs", ["Bytes", "CZlib", "CDeflate", "CZstd"]),
     layer("Storage", "Storage", ["Bytes", "Threads", "CLinux"]),
-    layer("Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage"], ["Bytes", "Threads", "Storage"]),
+    layer(
+      "Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage", "OCFS2Image"], ["Bytes", "Threads", "Storage"]),
     layer("Raw", "Images/Raw", ["Bytes", "Storage", "Images"]),
     layer("Qcow2", "Images/Qcow2", ["Bytes", "Threads", "Codecs", "Storage", "Images"]),
     layer("NtfscloneImage", "Images/NtfscloneImage", ["Bytes", "Threads", "Storage", "Images"]),
@@ -60,31 +74,22 @@ let package = Package(
     layer(
       "NTFSCloning", "FileSystems/NTFSCloning",
       ["Bytes", "Threads", "Storage", "NTFS", "NtfscloneImage", "Copying"]),
+    layer("OCFS2", "FileSystems/OCFS2", ["Bytes", "Codecs", "Storage"]),
+    layer("OCFS2Image", "Images/OCFS2Image", ["Bytes", "Storage", "Images", "Copying", "OCFS2"]),
     layer("CommandLineInterface", "CommandLine", ["Bytes", "CLinux"]),
     .target(
       name: "ImageCore",
       dependencies: [
         "Bytes", "Threads", "Codecs", "Storage", "Images", "Raw", "Qcow2", "NtfscloneImage", "NTFS",
-        "Copying", "NTFSCloning", "CommandLineInterface",
+        "Copying", "NTFSCloning", "OCFS2", "OCFS2Image", "CommandLineInterface",
       ],
       path: "Sources/ImageCore",
       exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "FileSystems", "Copying", "CommandLine"],
       sources: ["ImageCore.swift", "StandardFormats.swift"], swiftSettings: settings),
 
-    .executableTarget(
-      name: "ntfsclone", dependencies: ["ImageCore"], swiftSettings: settings,
-      linkerSettings: [
-        .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
-        .unsafeFlags(["-Xlinker", "--gc-sections"]),
-      ]),
-    .executableTarget(
-      name: "qemu-img", dependencies: ["ImageCore"], swiftSettings: settings,
-      // Static here rather than through `--static-swift-stdlib`: that flag changes every compile command, so that the
-      // tools and the tests (which link the toolchain's shared Testing library) would each compile everything anew.
-      linkerSettings: [
-        .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
-        .unsafeFlags(["-Xlinker", "--gc-sections"]),
-      ]),
+    tool("ntfsclone"),
+    tool("qemu-img"),
+    tool("o2image"),
 
     .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
     // A library that the tests preload into a tool, to make its system calls fail.

@@ -81,6 +81,8 @@ void clinux_getopt_begin(int print_errors) {
 int clinux_getopt_next(void) {
   optarg = NULL;
   optopt = 0;
+  // A tool without long options takes getopt's word for it that `--help` is a bad short option '-'.
+  if (scan.option_count == 0) return getopt((int)scan.word_count, scan.permuted, scan.shorts);
   return getopt_long((int)scan.word_count, scan.permuted, scan.shorts, scan.options, NULL);
 }
 

@@ -7,6 +7,8 @@
 @_exported import NTFS
 @_exported import NTFSCloning
 @_exported import NtfscloneImage
+@_exported import OCFS2
+@_exported import OCFS2Image
 @_exported import Qcow2
 @_exported import Raw
 @_exported import Storage

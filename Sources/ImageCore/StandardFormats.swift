@@ -1,5 +1,6 @@
 import Images
 import NtfscloneImage
+import OCFS2Image
 import Qcow2
 import Raw
 
@@ -9,6 +10,6 @@ extension ImageOpener {
   /// - Parameter notify: takes what the user should know although the work goes on.
   public static func standard(notify: @escaping @Sendable (Notice) -> Void) -> ImageOpener {
     ImageOpener(
-      formats: [Qcow2Format.self, NtfscloneFormat.self, RawFormat.self, FileFormat.self], notify: notify)
+      formats: [Qcow2Format.self, NtfscloneFormat.self, OCFS2ImageFormat.self, RawFormat.self], notify: notify)
   }
 }

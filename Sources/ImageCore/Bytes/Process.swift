@@ -32,3 +32,11 @@ package func writeFully(_ descriptor: Int32, _ bytes: [UInt8]) -> Int32 {
   }
   return 0
 }
+
+/// The time of the day: seconds since 1970.
+package func secondsSince1970() -> Int64 {
+  var time = timespec()
+  // The structure is the call's own.
+  unsafe clock_gettime(CLOCK_REALTIME, &time)
+  return Int64(time.tv_sec)
+}

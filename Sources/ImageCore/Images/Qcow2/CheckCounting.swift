@@ -80,13 +80,14 @@ extension Qcow2Check {
     var index = try table.firstNonZero(0, below: entries)
     while index < entries {
       let entry = L1Entry(rawValue: try table.word(index))
-      if entry.reservedBits != 0 {
+      // COPIED without a table means nothing; the reference takes the header for a table then.
+      if entry.reservedBits != 0 || entry.offset == 0 {
         // Nobody reads these bits, so that they can be cleared; the reference leaves them.
         let fault = "L1 entry with reserved bits set: \(hex(entry.rawValue))"
         if repair == .all, let writable, offset % clusterSize == 0 {
           repaired("Repairing " + fault)
-          try writable.writeBigEndianWord(
-            entry.rawValue & ~EntryBits.reservedL1, at: offset + UInt64(index * 8))
+          let word = entry.offset == 0 ? 0 : entry.rawValue & ~EntryBits.reservedL1
+          try writable.writeBigEndianWord(word, at: offset + UInt64(index * 8))
         } else {
           corruption("ERROR found " + fault)
         }
@@ -121,9 +122,13 @@ extension Qcow2Check {
   /// Tables that several L1 entries share, as snapshots do, count for each of them but are read only once more.
   private func countRepeated(isActive: Bool) throws(ImageError) {
     for (offset, times) in repeated.sorted(by: { $0.key < $1.key }) {
-      var walk = L2Walk(
-        check: self, tableOffset: offset, words: try readTable(offset), times: times, isActive: isActive)
-      try walk.run()
+      let words = try readTable(offset)
+      // What is wrong is told as often as the reference does, within reason.
+      for _ in 0..<(times <= 16 ? times : 1) {
+        var walk = L2Walk(
+          check: self, tableOffset: offset, words: words, times: times <= 16 ? 1 : times, isActive: isActive)
+        try walk.run()
+      }
     }
     repeated.removeAll()
   }

@@ -69,7 +69,7 @@ extension Qcow2Check {
     if header.version >= 3 && record.extraData.count < SnapshotRecord.extraDataNeeded {
       if repair == .all {
         repaired("Repairing snapshot table entry \(index) is incomplete")
-        complete(&record)
+        record = record.completed(diskSize: header.virtualSize)
         rewritesSnapshots = true
       } else {
         corruption("ERROR snapshot table entry \(index) is incomplete")
@@ -79,23 +79,19 @@ extension Qcow2Check {
     return true
   }
 
-  /// Gives a record the extra data that version 3 asks for.
-  private func complete(_ record: inout SnapshotRecord) {
-    var extra = Buffer(SnapshotRecord.extraDataNeeded)
-    var bytes = extra.mutableBytes
-    bytes.storeBigEndian(record.vmStateSize, at: 0)
-    bytes.storeBigEndian(header.virtualSize, at: 8)
-    record.extraData = extra.bytes.array(0..<extra.count)
-  }
-
   /// Writes the table anew: into clusters that nothing uses, counts first, header last; then the old one is given back.
   func rewriteSnapshots() throws(ImageError) {
     guard let writable else { return }
+    snapshots = snapshots.map { $0.completed(diskSize: header.virtualSize) }
     let table = snapshots.serialized
     let needed = UInt64(table.count).dividedUp(by: clusterSize)
+    // The old table stays as it is until the header points elsewhere, even if it was not counted, having no end.
+    let old = header.snapshotsOffset / clusterSize..<oldTableEnd()
+    var occupied = references
+    for cluster in old where occupied[cluster] == 0 { occupied[cluster] = 1 }
     var start: UInt64 = 0
     if needed > 0 {
-      start = references.firstZeros(needed, from: 0)
+      start = occupied.firstZeros(needed, from: 0)
       for cluster in start..<start + needed {
         guard try changeCount(cluster, by: 1) else {
           notify(.error("ERROR failed to update snapshot table: No space left on device"))
@@ -107,7 +103,6 @@ extension Qcow2Check {
       try writable.write(table, at: start * clusterSize)
       try writable.flush()
     }
-    let old = (offset: header.snapshotsOffset, size: snapshotTableSize)
     header.snapshotCount = UInt32(snapshots.count)
     header.snapshotsOffset = start * clusterSize
     snapshotTableSize = UInt64(table.count)
@@ -117,11 +112,17 @@ extension Qcow2Check {
     bytes.storeBigEndian(header.snapshotsOffset, at: 4)
     try writable.write(fields.bytes, at: 60)
     try writable.flush()
-    guard old.size > 0 else { return }
-    for cluster in old.offset / clusterSize...(old.offset + old.size - 1) / clusterSize {
-      _ = try changeCount(cluster, by: -1)
-    }
+    for cluster in old where references[cluster] > 0 { _ = try changeCount(cluster, by: -1) }
     try writable.flush()
+    for cluster in old where references[cluster] == 0 {
+      try writable.discard(cluster * clusterSize..<(cluster + 1) * clusterSize)
+    }
+  }
+
+  /// The cluster behind the snapshot table as it was read, or behind the file.
+  private func oldTableEnd() -> UInt64 {
+    let end = header.snapshotsOffset.saturatingAdd(snapshotTableSize).dividedUp(by: clusterSize)
+    return max(header.snapshotsOffset / clusterSize, min(end, clusters))
   }
 
   /// Changes the stored count of a cluster; false where there is no refcount block for it, or no room in the count.

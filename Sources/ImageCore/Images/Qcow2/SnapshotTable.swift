@@ -55,6 +55,23 @@ package struct SnapshotRecord: Sendable, Equatable {
   /// Executed instructions, nil when not recorded.
   package var instructionCount: UInt64? { extraWord(2).flatMap { $0 == .max ? nil : $0 } }
 
+  /// The record as it is written: with all known words of extra data, and texts that end at a NUL.
+  ///
+  /// - Parameter diskSize: size in bytes of the disk, for a record that has none.
+  package func completed(diskSize: UInt64) -> SnapshotRecord {
+    var record = self
+    record.id = Array(id.prefix { $0 != 0 })
+    record.name = Array(name.prefix { $0 != 0 })
+    let known = [vmStateSize, self.diskSize ?? diskSize, .max]
+    if extraData.count < known.count * 8 {
+      var extra = Buffer(known.count * 8)
+      var bytes = extra.mutableBytes
+      for (index, word) in known.enumerated() { bytes.storeBigEndian(word, at: index * 8) }
+      record.extraData = extra.bytes.array(0..<extra.count)
+    }
+    return record
+  }
+
   private func extraWord(_ index: Int) -> UInt64? {
     extraData.count >= index * 8 + 8 ? extraData.rawBytes.bigEndian(at: index * 8, as: UInt64.self) : nil
   }

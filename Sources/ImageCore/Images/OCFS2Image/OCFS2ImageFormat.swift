@@ -1,0 +1,17 @@
+import Bytes
+import Images
+import Storage
+
+/// The packed images of `o2image`: the metadata of an OCFS2 volume, for reading.
+public enum OCFS2ImageFormat: ImageFormat {
+  public static let name = "o2image"
+
+  public static func probe(_ head: RawSpan, filename: String) -> Int { PackedHeader.isPresent(head) ? 100 : 0 }
+
+  public static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage {
+    guard !context.use.isWriting else {
+      throw ImageError("Block format '\(name)' does not support writing", errno: 30 /* EROFS */)
+    }
+    return try PackedImage(storage, filename: context.filename)
+  }
+}
