@@ -43,6 +43,8 @@ final class Qcow2Check {
   var snapshots: [SnapshotRecord] = []
   /// Length of the snapshot table in bytes.
   var snapshotTableSize: UInt64 = 0
+  /// The table's clusters, as far as they were counted.
+  var snapshotTableClusters: Range<UInt64> = 0..<0
   /// Whether the snapshot table has faults that are set right by writing it anew.
   var rewritesSnapshots = false
   var result = CheckResult()

@@ -30,7 +30,7 @@ extension Qcow2Check {
       }
     }
     try countRepeated(isActive: false)
-    _ = count(header.snapshotsOffset, snapshotTableSize)
+    countSnapshotTable()
     _ = count(header.refcountTableOffset, UInt64(header.refcountTableClusters) * clusterSize)
     if let place = header.extensions.encryptionHeader { _ = count(place.offset, place.length) }
     try countBitmaps()

@@ -79,19 +79,32 @@ extension Qcow2Check {
     return true
   }
 
+  /// Counts the table's own clusters.
+  func countSnapshotTable() {
+    snapshotTableClusters = 0..<0
+    if snapshotTableSize == 0 { return }
+    let start = header.snapshotsOffset
+    if count(start, snapshotTableSize) {
+      snapshotTableClusters = start / clusterSize..<(start + snapshotTableSize).dividedUp(by: clusterSize)
+    } else if rewritesSnapshots && start < fileLength {
+      // A record claims more than there is: its beginning at least is where the header says, until the new table is.
+      _ = count(start, 1)
+      snapshotTableClusters = start / clusterSize..<start / clusterSize + 1
+    } else {
+      hidesReferences = true
+    }
+  }
+
   /// Writes the table anew: into clusters that nothing uses, counts first, header last; then the old one is given back.
   func rewriteSnapshots() throws(ImageError) {
     guard let writable else { return }
     snapshots = snapshots.map { $0.completed(diskSize: header.virtualSize) }
     let table = snapshots.serialized
     let needed = UInt64(table.count).dividedUp(by: clusterSize)
-    // The old table stays as it is until the header points elsewhere, even if it was not counted, having no end.
-    let old = header.snapshotsOffset / clusterSize..<oldTableEnd()
-    var occupied = references
-    for cluster in old where occupied[cluster] == 0 { occupied[cluster] = 1 }
+    let old = snapshotTableClusters
     var start: UInt64 = 0
     if needed > 0 {
-      start = occupied.firstZeros(needed, from: 0)
+      start = references.firstZeros(needed, from: 0)
       for cluster in start..<start + needed {
         guard try changeCount(cluster, by: 1) else {
           notify(.error("ERROR failed to update snapshot table: No space left on device"))
@@ -117,12 +130,6 @@ extension Qcow2Check {
     for cluster in old where references[cluster] == 0 {
       try writable.discard(cluster * clusterSize..<(cluster + 1) * clusterSize)
     }
-  }
-
-  /// The cluster behind the snapshot table as it was read, or behind the file.
-  private func oldTableEnd() -> UInt64 {
-    let end = header.snapshotsOffset.saturatingAdd(snapshotTableSize).dividedUp(by: clusterSize)
-    return max(header.snapshotsOffset / clusterSize, min(end, clusters))
   }
 
   /// Changes the stored count of a cluster; false where there is no refcount block for it, or no room in the count.
