@@ -169,7 +169,7 @@ extension Qcow2Format.Creation {
   /// The header of the new image, without tables; checks everything that was asked for, in the order of §10.2.
   func header() throws(ImageError) -> Qcow2Header {
     let tooLarge = ImageError(
-      "The image size is too large for file format 'qcow2' (try using a larger cluster size)", errno: 27 /* EFBIG */)
+      "Could not resize image: Failed to grow the L1 table: File too large", errno: 27 /* EFBIG */)
     guard let size = size.roundedUp(to: 512), size <= UInt64(Int64.max) else { throw tooLarge }
     if version < 3 && hasExtendedL2 { throw needsVersion3("Extended L2 entries are") }
     guard clusterSize.nonzeroBitCount == 1, (9...21).contains(clusterSize.trailingZeroBitCount) else {
