@@ -3,6 +3,7 @@
 //   FAULT_AT=n      the n-th counted call, from 1 (nothing happens without it)
 //   FAULT_ERRNO=e   fails with this error number; without it the call writes half of what was asked (a short write)
 //   FAULT_LOG=path  when the fault has happened, this file is made
+//   FAULT_COUNT=path  the number of counted calls is written here when the program ends
 //
 // Counted are pwrite, fdatasync, fsync and ftruncate, on regular files only.
 #define _GNU_SOURCE 1
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -24,11 +26,21 @@ static int is_file(int fd) {
 
 // Whether this call is the one.
 static int strikes(int fd) {
+  if (!is_file(fd)) return 0;
+  long number = atomic_fetch_add(&calls, 1) + 1;
   const char *at = getenv("FAULT_AT");
-  if (at == NULL || !is_file(fd) || atomic_fetch_add(&calls, 1) + 1 != atol(at)) return 0;
+  if (at == NULL || number != atol(at)) return 0;
   const char *log = getenv("FAULT_LOG");
   if (log != NULL) close(open(log, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   return 1;
+}
+
+__attribute__((destructor)) static void report(void) {
+  const char *path = getenv("FAULT_COUNT");
+  FILE *file = path == NULL ? NULL : fopen(path, "we");
+  if (file == NULL) return;
+  fprintf(file, "%ld", atomic_load(&calls));
+  fclose(file);
 }
 
 static int fault_errno(void) {

@@ -65,16 +65,21 @@ struct Faults {
     let setup = try await Process.run(shell: operation.setup + " >/dev/null", in: folder, path: tools.referencePath)
     #expect(setup.status == 0, Comment(rawValue: setup.stderr))
     let whole = try await Process.run(
-      shell: "cp -r given whole; cd whole; \(tools.ours) \(operation.command)", in: folder, path: tools.referencePath)
-    #expect(whole.status == 0, "\(operation): \(whole)")
+      shell: """
+        cp -r given whole; cd whole; FAULT_COUNT=../count LD_PRELOAD=\(library) \(tools.ours) \(operation.command)
+        cat ../count
+        """, in: folder, path: tools.referencePath)
+    let calls = try #require(Int(whole.stdout), "\(operation): \(whole)")
+    // All of them, or a few dozen spread over the whole run.
+    let struck = Set((0..<min(calls, 30)).map { 1 + $0 * calls / min(calls, 30) } + [calls]).sorted()
 
     var verify = ""
     if let image = operation.existing {
       verify = "qemu-img check -q \(image) >verify.log 2>&1 || [ $? = 3 ] || { echo UNSOUND; cat verify.log; }"
     }
+    var faults = 0
     for errno in [5 /* EIO */, 28 /* ENOSPC */, nil] {
-      var faults = 0
-      for call in 1...400 {
+      for call in struck where calls > 0 {
         let fault = errno.map { "FAULT_ERRNO=\($0) " } ?? ""
         let result = try await Process.run(
           shell: """
@@ -84,8 +89,8 @@ struct Faults {
             \(errno == nil ? "cmp \(operation.target) ../whole/\(operation.target)" : "")
             """, in: folder, path: tools.referencePath)
         let hit = folder.appendingPathComponent("hit")
-        // No fault: the operation makes fewer calls than this.
-        guard FileManager.default.fileExists(atPath: hit.path) else { break }
+        // Threads may share the work differently; a run that made fewer calls proves nothing.
+        guard FileManager.default.fileExists(atPath: hit.path) else { continue }
         try FileManager.default.removeItem(at: hit)
         faults += 1
         if errno == nil {
@@ -96,8 +101,8 @@ struct Faults {
             "\(operation): call \(call) failed with \(errno ?? 0): \(result)")
         }
       }
-      #expect(faults > 0, "\(operation): no write was counted")
     }
+    #expect(faults > struck.count, "\(operation): \(faults) faults in \(calls) calls")
     try FileManager.default.removeItem(at: folder)
   }
 }
