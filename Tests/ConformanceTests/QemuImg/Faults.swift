@@ -24,7 +24,8 @@ struct Faults {
       description: "convert -c", setup: source, command: "convert -c -O qcow2 source target", target: "target"),
     Operation(
       description: "convert -n over a complete image",
-      setup: source + "; qemu-img create -q -f qcow2 -o cluster_size=4k given/target 2M; qemu-io -c 'write -P 9 512k 1M' given/target",
+      setup: source
+        + "; qemu-img create -q -f qcow2 -o cluster_size=4k given/target 2M; qemu-io -c 'write -P 9 512k 1M' given/target",
       command: "convert -n -t writeback -O qcow2 source target", existing: "target", target: "target"),
     Operation(
       description: "dd", setup: source, command: "dd if=source of=target bs=64k", target: "target"),
@@ -33,7 +34,8 @@ struct Faults {
       command: "create -q -f qcow2 -o preallocation=metadata,cluster_size=4k target 4M", target: "target"),
     Operation(
       description: "resize",
-      setup: "qemu-img create -q -f qcow2 -o cluster_size=512 given/target 2M; qemu-io -c 'write -P 9 512k 1M' given/target",
+      setup:
+        "qemu-img create -q -f qcow2 -o cluster_size=512 given/target 2M; qemu-io -c 'write -P 9 512k 1M' given/target",
       command: "resize -q --preallocation=metadata target 40M", existing: "target", target: "target"),
     Operation(
       description: "check -r all",

@@ -12,7 +12,7 @@ private final class Scratch {
   init(_ contents: [UInt8]? = []) {
     folder = NSTemporaryDirectory() + "FileStorageTests-" + UUID().uuidString
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    if let contents { FileManager.default.createFile(atPath: path, contents: Data(contents)) }
+    if let contents { _ = FileManager.default.createFile(atPath: path, contents: Data(contents)) }
   }
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -109,7 +109,7 @@ struct FileStorageTests {
     #expect(
       message { () throws(ImageError) in _ = try FileStorage(path: "/dev/null", writable: false, kind: .regular) }
         == "'file' driver requires '/dev/null' to be a regular file")
-    mkfifo(path, 0o600)
+    _ = unsafe mkfifo(path, 0o600)
     #expect(
       message { () throws(ImageError) in _ = try FileStorage(path: path, writable: false) }
         == "'file' driver requires '\(path)' to be a regular file")
