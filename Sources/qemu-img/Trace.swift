@@ -5,22 +5,32 @@ import ImageCore
 enum Trace {
   /// Looks at one argument: `[[enable=]PATTERN][,events=FILE][,file=FILE]`.
   static func apply(_ argument: String, _ console: Console) throws(Stop) {
-    for (index, item) in optionItems(argument.rawBytes).enumerated() {
-      switch (item.name, item.value) {
-      case ("help", nil), ("?", nil): throw .finished(status: 0)
-      case (let pattern, nil) where index == 0: warnIfUnknown(pattern, "", console)
-      case ("enable", let pattern?): warnIfUnknown(pattern, "", console)
-      case ("events", let file?): try readEvents(file, console)
-      case ("file", .some): break
-      default: throw .failed("Invalid parameter '\(item.name)'")
+    let items = optionItems(argument.rawBytes, firstIsValue: true)
+    if items.contains(where: { isHelp($0.name) && $0.value == nil })
+      || items.first.map({ isHelp($0.value ?? "") }) == true
+    {
+      throw .finished(status: 0)
+    }
+    for item in items where !["", "enable", "events", "file"].contains(item.name) || item.value == nil {
+      if item.value == nil { console.warnShortForm(item.name) }
+      throw .failed("Invalid parameter '\(item.name)'")
+    }
+    for item in items {
+      let value = item.value ?? ""
+      switch item.name {
+      case "events": try readEvents(value, console)
+      case "file": break
+      default: warnIfUnknown(value, "", console)
       }
     }
   }
 
+  private static func isHelp(_ text: String) -> Bool { text == "help" || text == "?" }
+
   /// A plain name that does not exist is worth a warning; a pattern may match nothing.
   private static func warnIfUnknown(_ pattern: String, _ place: String, _ console: Console) {
     let name = pattern.hasPrefix("-") ? String(pattern.dropFirst()) : pattern
-    if name.isEmpty || name.contains("*") || name.contains("?") { return }
+    if name.contains("*") || name.contains("?") { return }
     console.note("\(console.program):\(place) warning: trace event '\(name)' does not exist")
   }
 
@@ -34,7 +44,7 @@ enum Trace {
       throw .finished(status: 1)
     }
     let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    for (index, line) in lines.enumerated() where line.first != UInt8(ascii: "#") {
+    for (index, line) in lines.enumerated() where !line.isEmpty && line.first != UInt8(ascii: "#") {
       warnIfUnknown(String(rawBytes: line), "\(file):\(index + 1):", console)
     }
   }
