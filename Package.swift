@@ -108,7 +108,11 @@ if Context.environment["FUZZ"] != nil {
     .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
     .target(name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
   ]
-  for name in ["image-options", "json", "option-string", "qcow2-check", "qcow2-read", "sizes", "zero-detection"] {
+  let targets = [
+    "image-options", "json", "ntfs-volume", "ntfsclone-image", "option-string", "qcow2-check", "qcow2-read", "sizes",
+    "zero-detection",
+  ]
+  for name in targets {
     package.targets.append(
       .executableTarget(
         name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)",

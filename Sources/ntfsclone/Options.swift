@@ -30,12 +30,12 @@ struct Options {
   private static let table: [CommandOption<Option>] = [
     CommandOption(.output, "o", "output", .required), CommandOption(.overwrite, "O", "overwrite", .required),
     CommandOption(.restoreImage, "r", "restore-image"), CommandOption(.ignoreCheck, nil, "ignore-fs-check"),
-    CommandOption(.rescue, nil, "rescue"), CommandOption(.newSerial, nil, "new-serial"),
-    CommandOption(.newHalfSerial, nil, "new-half-serial"), CommandOption(.fullLogfile, nil, "full-logfile"),
-    CommandOption(.saveImage, "s", "save-image"), CommandOption(.metadata, "m", "metadata"),
-    CommandOption(.noAction, "n", "no-action"), CommandOption(.preserveTimestamps, "t", "preserve-timestamps"),
-    CommandOption(.quiet, "q", "quiet"), CommandOption(.force, "f", "force"), CommandOption(.help, "h", "help"),
-    CommandOption(.version, "V", "version"), CommandOption(.debug, "d"),
+    CommandOption(.rescue, nil, "rescue"), CommandOption(.saveImage, "s", "save-image"),
+    CommandOption(.metadata, "m", "metadata"), CommandOption(.noAction, "n", "no-action"),
+    CommandOption(.newSerial, nil, "new-serial"), CommandOption(.newHalfSerial, nil, "new-half-serial"),
+    CommandOption(.preserveTimestamps, "t", "preserve-timestamps"), CommandOption(.quiet, "q", "quiet"),
+    CommandOption(.force, "f", "force"), CommandOption(.fullLogfile, nil, "full-logfile"),
+    CommandOption(.help, "h", "help"), CommandOption(.version, "V", "version"), CommandOption(.debug, "d"),
   ]
 
   /// Scans the words of the command line, the program's name first.

@@ -32,7 +32,8 @@ struct OutputFile {
     switch (try? FileFacts(path: name))?.kind {
     case .other:
       // Nothing that can be sized: a FIFO, a character device.
-      throw .failed("ftruncate failed for file '\(name)'", 22)
+      let type = (try? FileSystemFacts(path: name).type) ?? 0
+      throw .failure(sizingFailed(name, 22, type))
     case .blockDevice:
       let device = try open(name, mode: 0o600, exclusive: false)
       let needed = volumeSize + 512
@@ -76,16 +77,20 @@ struct OutputFile {
       // Only a trial, unless there are blocks; the end of the copy sets the length.
       if file.allocatedSize == 0 { try file.resize(to: 0) }
     } catch {
-      var text = "ftruncate failed for file '\(file.name)': \(errorText(error.errno))\n"
-      text += "Destination filesystem type is 0x\(String(type, radix: 16)).\n"
-      switch error.errno {
-      case 7: text += Texts.noLargeFiles
-      case 1: text += Texts.noSparseFiles
-      default: break
-      }
-      while text.hasSuffix("\n") { text.removeLast() }
-      throw .failure(ImageError(text, errno: error.errno))
+      throw .failure(sizingFailed(file.name, error.errno, type))
     }
+  }
+
+  /// What is said about a file that cannot be given a size.
+  private static func sizingFailed(_ name: String, _ errno: Int32, _ type: UInt64) -> ImageError {
+    var text = "ftruncate failed for file '\(name)': \(errorText(errno))\n"
+    text += "Destination filesystem type is 0x\(String(type, radix: 16))."
+    switch errno {
+    case 7: text += "\n" + Texts.noLargeFiles
+    case 1: text += "\n" + Texts.noSparseFiles
+    default: break
+    }
+    return ImageError(text, errno: errno)
   }
 
   /// Makes a file as long as it must be at least, whatever was written.

@@ -33,7 +33,7 @@ enum RestoreVolume {
     let streamsAll = output != nil && options.writesToStandardOutput
     let stop = streamsAll ? header.clusterCount : header.clustersInUse
     let progress = PercentLine(voice, stop: stop &+ 1, isShown: !options.isQuiet && stop != .max)
-    let report = CloneReport(counted: progress.advance, line: voice.line)
+    let report = CloneReport(counted: progress.advance, line: voice.line, library: voice.library)
     var restorer = VolumeRestorer(header, to: output?.target)
     restorer.serial = options.serial
     let hasBackup = try stopping { () throws(ImageError) in try restorer.restore(input, report: report) }

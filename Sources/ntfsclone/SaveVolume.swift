@@ -35,7 +35,7 @@ struct SaveVolume {
     let share = volumeSize == 0 ? 0 : 100.0 * Double(Float(usedBytes) / Float(volumeSize))
     voice.line("Space in use       : \(megabytes(usedBytes)) MB (\(fixed(share, digits: 1))%)   ")
     if !options.isMetadata { try output.checkSpace(usedBytes) }
-    let bad = survey.excludeBadClusters(log: voice.library)
+    let bad = try stopping { () throws(ImageError) in try survey.excludeBadClusters(log: voice.library) }
     if bad > 0 { voice.line("WARNING: The disk has \(bad) or more bad sectors (hardware faults).") }
     if options.isMetadata {
       try copyMetadata(survey, to: output)
@@ -102,7 +102,7 @@ struct SaveVolume {
     let streamsAll = !options.savesImage && options.writesToStandardOutput
     let progress = PercentLine(
       voice, stop: (streamsAll ? geometry.clusterCount : inUse) + 1, isShown: !options.isQuiet)
-    let report = CloneReport(counted: progress.advance, line: voice.line)
+    let report = CloneReport(counted: progress.advance, line: voice.line, library: voice.library)
     let cloner = cloner(output, inUse: inUse)
     let copied = survey
     try stopping { () throws(ImageError) in try cloner.copyUsed(copied, report: report) }
@@ -131,7 +131,7 @@ struct SaveVolume {
     }
     voice.line("Scanning volume ...")
     let progress = scanProgress
-    let report = CloneReport(counted: { _ in }, line: voice.line)
+    let report = CloneReport(counted: { _ in }, line: voice.line, library: voice.library)
     let cloner = cloner(output, inUse: survey.inUse)
     let outcome = try stopping { () throws(ImageError) in
       try cloner.copyMetadata(

@@ -67,12 +67,11 @@ enum Texts {
 
     """
 
-  static let noLargeFiles = "Your system or the destination filesystem doesn't support large files.\n"
+  static let noLargeFiles = "Your system or the destination filesystem doesn't support large files."
 
   static let noSparseFiles = """
     Apparently the destination filesystem doesn't support sparse files.
     You can overcome this by using the more efficient --save-image option
     of ntfsclone. Use the --restore-image option to restore the image.
-
     """
 }

@@ -36,14 +36,14 @@ static inline int clinux_posix_lock(int fd, int exclusive) {
   return fcntl(fd, F_SETLK, &lock) == 0 ? 0 : errno;
 }
 
-/// The file system that holds an open file. Returns 0 or an errno.
+/// The file system that holds an open file, or `path` if that is not NULL. Returns 0 or an errno.
 struct clinux_file_system {
   uint64_t type;
   uint64_t available_bytes;
 };
-static inline int clinux_file_system(int fd, struct clinux_file_system *facts) {
+static inline int clinux_file_system(int fd, const char *path, struct clinux_file_system *facts) {
   struct statfs status;
-  if (fstatfs(fd, &status) != 0) return errno;
+  if ((path != NULL ? statfs(path, &status) : fstatfs(fd, &status)) != 0) return errno;
   facts->type = (uint64_t)status.f_type;
   facts->available_bytes = (uint64_t)status.f_bavail * (uint64_t)status.f_frsize;
   return 0;

@@ -16,7 +16,9 @@ public final class InputStream: Sendable {
   /// - Throws: the kernel's text.
   public convenience init(path: String) throws(ImageError) {
     var descriptor: Int32
-    repeat { descriptor = unsafe clinux_open(path, O_RDONLY | O_CLOEXEC, 0) } while descriptor < 0 && errno == EINTR
+    repeat {
+      descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
+    } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else { throw .system(errno, path: path) }
     self.init(descriptor: descriptor, isOwned: true)
   }
@@ -85,7 +87,9 @@ public final class OutputStream: Sendable {
   /// - Throws: the kernel's text.
   public convenience init(path: String) throws(ImageError) {
     var descriptor: Int32
-    repeat { descriptor = unsafe clinux_open(path, O_WRONLY | O_CLOEXEC, 0) } while descriptor < 0 && errno == EINTR
+    repeat {
+      descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, O_WRONLY | O_CLOEXEC, 0) }
+    } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else { throw .system(errno, path: path) }
     self.init(descriptor: descriptor, isOwned: true)
   }

@@ -14,7 +14,7 @@ public struct FileFacts: Sendable {
   /// - Throws: the kernel's text; `ENOENT` when there is nothing with this name.
   public init(path: String) throws(ImageError) {
     var status = stat()
-    guard unsafe stat(path, &status) == 0 else { throw .system(errno, path: path) }
+    guard unsafe path.withSystemPath({ unsafe stat($0, &status) }) == 0 else { throw .system(errno, path: path) }
     identity = FileIdentity.ofStorage(status)
     kind =
       switch FileType(status) {
@@ -69,7 +69,7 @@ public struct MountState: Sendable {
 
 private func canonicalPath(_ path: String) -> String? {
   // realpath allocates the answer, which is copied and freed at once.
-  guard let resolved = unsafe realpath(path, nil) else { return nil }
+  guard let resolved = unsafe path.withSystemPath({ unsafe realpath($0, nil) }) else { return nil }
   defer { unsafe free(resolved) }
   return unsafe String(rawBytes: UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
 }
@@ -93,15 +93,28 @@ public struct FileSystemFacts: Sendable {
   public var type: UInt64
   /// Bytes that an unprivileged user can still store.
   public var available: UInt64
+
+  /// The file system that holds a file, whatever its kind.
+  public init(path: String) throws(ImageError) {
+    var facts = clinux_file_system()
+    let status = unsafe path.withSystemPath { unsafe clinux_file_system(-1, $0, &facts) }
+    if status != 0 { throw .system(status, path: path) }
+    self.init(facts)
+  }
+
+  fileprivate init(_ facts: clinux_file_system) {
+    type = facts.type
+    available = facts.available_bytes
+  }
 }
 
 extension FileStorage {
   /// The file system that holds the file.
   public func fileSystem() throws(ImageError) -> FileSystemFacts {
     var facts = clinux_file_system()
-    let status = unsafe clinux_file_system(descriptor, &facts)
+    let status = unsafe clinux_file_system(descriptor, nil, &facts)
     if status != 0 { throw .system(status, path: name) }
-    return FileSystemFacts(type: facts.type, available: facts.available_bytes)
+    return FileSystemFacts(facts)
   }
 
   /// Makes a regular file for writing, or empties the one that is there; a block device is opened as it is.

@@ -69,7 +69,9 @@ public final class FileStorage: WritableStorage {
     var flags = flags | O_CLOEXEC | O_NONBLOCK
     if cache.isDirect { flags |= clinux_o_direct() }
     var descriptor: Int32
-    repeat { descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, flags, mode) } } while descriptor < 0 && errno == EINTR
+    repeat {
+      descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, flags, mode) }
+    } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else {
       let code = errno
       if code == EISDIR, kind != .device {

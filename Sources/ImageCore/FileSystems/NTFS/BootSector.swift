@@ -42,7 +42,7 @@ package struct BootSector: Sendable {
     switch code {
     case 1, 2, 4, 8, 16, 32, 64, 128: sectorsShift = code.trailingZeroBitCount
     case 240...253: sectorsShift = 256 - code
-    case 129...: throw reject("Unexpected sectors per cluster value (code 0x\(String(code, radix: 16))).")
+    case 129...: throw reject("Unexpected sectors per cluster value (code 0x\(String(code, radix: 16)))")
     default: throw reject("Unexpected sectors per cluster value (\(code)).")
     }
     let clusterSize = sectorSize << sectorsShift
@@ -58,11 +58,17 @@ package struct BootSector: Sendable {
       throw reject("Reserved fields aren't zero (\(list)).")
     }
     let recordCode = Int8(bitPattern: bytes[0x40])
-    guard let recordSize = BootSector.size(recordCode, clusterSize), (512...65536).contains(recordSize) else {
+    guard let recordSize = BootSector.size(recordCode, clusterSize), recordSize >= 512 else {
       throw reject("Unexpected clusters per mft record (\(recordCode)).")
     }
+    guard recordSize <= 1 << 16 else {
+      // Larger than any record can be.
+      log("Error reading $MFT: \(errorText(5))")
+      log("Failed to load $MFT: \(errorText(5))")
+      throw .system(5)
+    }
     let indexCode = Int8(bitPattern: bytes[0x44])
-    guard let indexBlockSize = BootSector.size(indexCode, clusterSize), (256...1 << 27).contains(indexBlockSize) else {
+    guard let indexBlockSize = BootSector.size(indexCode, clusterSize), (256...1 << 31).contains(indexBlockSize) else {
       throw reject("Unexpected clusters per index record (\(indexCode)).")
     }
     let table = bytes.littleEndian(at: 0x30, as: Int64.self)
@@ -71,6 +77,17 @@ package struct BootSector: Sendable {
     let sectors = bytes.littleEndian(at: 0x28, as: Int64.self)
     guard sectors != 0 else { throw reject("Volume size is set to zero.") }
     let clusters = sectors >> sectorsShift
+    guard sectors > 0, sectors < Int64.max / Int64(sectorSize) else {
+      log("Failed to read last sector (\(sectors &- 1)): \(errorText(22))")
+      throw reject(
+        """
+        HINTS: Either the volume is a RAID/LDM but it wasn't setup yet,
+           or it was not setup correctly (e.g. by not using mdadm --build ...),
+           or a wrong device is tried to be mounted,
+           or the partition table is corrupt (partition is smaller than NTFS),
+           or the NTFS boot sector is corrupt (NTFS size is not valid).
+        """)
+    }
     guard table <= clusters, mirror <= clusters else {
       throw reject(
         "$MFT LCN (\(table)) or $MFTMirr LCN (\(mirror)) is greater than the number of clusters (\(clusters)).")
@@ -83,6 +100,8 @@ package struct BootSector: Sendable {
     }
     // Every byte offset on the volume, and one cluster more, must be a file offset.
     guard clusters < Int64.max / Int64(clusterSize) - 1 else { throw .system(22) }
+    // NTFS counts clusters in 32 bits; far more would only cost memory for the bitmap.
+    guard clusters < 1 << 34 else { throw .system(12) }
     self.sectorSize = sectorSize
     self.clusterSize = clusterSize
     self.indexBlockSize = indexBlockSize

@@ -56,7 +56,7 @@ package struct FileRecord: Sendable {
     var result: [AttributeRecord] = []
     var offset = attributesOffset
     let bytes = self.bytes
-    let limit = bytes.byteCount
+    let limit = min(bytes.byteCount, Int(bytesInUse))
     while offset + 8 <= limit {
       if bytes.littleEndian(at: offset, as: UInt32.self) == AttributeType.end { return (result, .regular) }
       guard let attribute = AttributeRecord(bytes, at: offset, limit: limit) else { return (result, .corrupt) }
@@ -76,6 +76,8 @@ package final class RecordReader {
 
   private let data: RunReader
   private let recordSize: Int
+  /// Where fix-ups are taken off.
+  private var scratch: Buffer
   /// Number of records that are read.
   package let count: UInt64
   private var scan = Piece(first: 0, buffer: [])
@@ -92,34 +94,40 @@ package final class RecordReader {
     self.data = data
     self.recordSize = recordSize
     self.count = count
+    scratch = Buffer(recordSize)
   }
 
-  /// A record as it is stored, fix-ups on.
+  /// Puts a record as it is stored, fix-ups on, into the scratch memory.
   ///
   /// - Parameter inOrder: whether the scan asks, which goes through all records.
-  package func stored(_ number: UInt64, inOrder: Bool) throws(ImageError) -> [UInt8] {
+  private func load(_ number: UInt64, inOrder: Bool) throws(ImageError) {
     guard number < count else { throw .system(5) }
-    if let found = slice(scan, number) { return found }
+    if holds(scan, number) { return copy(scan, number) }
     if inOrder {
       scan = try read(number, RecordReader.scanSize)
-      return slice(scan, number) ?? []
+      return copy(scan, number)
     }
-    if let index = others.firstIndex(where: { slice($0, number) != nil }) {
-      let piece = others.remove(at: index)
-      others.append(piece)
-      return slice(piece, number) ?? []
+    if let index = others.firstIndex(where: { holds($0, number) }) {
+      copy(others[index], number)
+      others.append(others.remove(at: index))
+      return
     }
     let perPiece = UInt64(max(1, RecordReader.otherSize / recordSize))
-    let piece = try read(number / perPiece * perPiece, RecordReader.otherSize)
+    var piece = try read(number / perPiece * perPiece, RecordReader.otherSize)
+    // A damaged disk gave one record only.
+    if !holds(piece, number) { piece = try read(number, recordSize) }
     if others.count >= RecordReader.otherLimit { others.removeFirst() }
     others.append(piece)
-    return slice(piece, number) ?? []
+    copy(piece, number)
   }
 
-  private func slice(_ piece: Piece, _ number: UInt64) -> [UInt8]? {
-    guard number >= piece.first, number - piece.first < UInt64(piece.buffer.count / recordSize) else { return nil }
+  private func holds(_ piece: Piece, _ number: UInt64) -> Bool {
+    number >= piece.first && number - piece.first < UInt64(piece.buffer.count / recordSize)
+  }
+
+  private func copy(_ piece: Piece, _ number: UInt64) {
     let start = Int(number - piece.first) * recordSize
-    return Array(piece.buffer[start..<start + recordSize])
+    scratch.replace(with: piece.buffer.rawBytes.slice(start..<start + recordSize))
   }
 
   private func read(_ first: UInt64, _ size: Int) throws(ImageError) -> Piece {
@@ -141,24 +149,44 @@ package final class RecordReader {
   /// - Parameter log: takes the library's line about what is wrong.
   /// - Throws: `EIO`.
   package func record(_ number: UInt64, inOrder: Bool = false, log: (String) -> Void) throws(ImageError) -> FileRecord {
-    let record = try unchecked(number, inOrder: inOrder, log: log)
+    let record = try read(number, inOrder: inOrder, isStrict: false, log: log)
     guard record.isPlausible(log: log) else { throw .system(5) }
     return record
   }
 
   /// A record without its fix-ups, whatever is in it.
-  package func unchecked(_ number: UInt64, inOrder: Bool = false, log: (String) -> Void) throws(ImageError)
+  package func unchecked(_ number: UInt64, log: (String) -> Void) throws(ImageError) -> FileRecord {
+    try read(number, inOrder: false, isStrict: true, log: log)
+  }
+
+  private func read(_ number: UInt64, inOrder: Bool, isStrict: Bool, log: (String) -> Void) throws(ImageError)
     -> FileRecord
   {
-    let stored = try stored(number, inOrder: inOrder)
-    var buffer = Buffer(stored.count)
-    var bytes = buffer.mutableBytes
-    bytes.copy(stored.rawBytes, at: 0)
-    if case .torn(let line) = FixUps.remove(&bytes) {
+    try load(number, inOrder: inOrder)
+    switch scratch.removeFixUps() {
+    case .done: break
+    case .unacceptable(let line): if isStrict { log(line) }
+    case .torn(let line):
       log(line)
       // What the library leaves behind: a record that says of itself that it is bad.
-      bytes.copy(Array("BAAD".utf8).rawBytes, at: 0)
+      scratch.replace(with: Array("BAAD".utf8).rawBytes)
     }
-    return FileRecord(number: number, contents: buffer.bytes.array(0..<stored.count))
+    return FileRecord(number: number, contents: scratch.contents())
+  }
+}
+
+extension Buffer {
+  /// Stores bytes at the beginning.
+  package mutating func replace(with source: RawSpan) {
+    var bytes = mutableBytes
+    bytes.copy(source, at: 0)
+  }
+
+  /// A copy of all bytes.
+  fileprivate func contents() -> [UInt8] { bytes.array(0..<count) }
+
+  fileprivate mutating func removeFixUps() -> FixUps.Outcome {
+    var bytes = mutableBytes
+    return FixUps.remove(&bytes)
   }
 }

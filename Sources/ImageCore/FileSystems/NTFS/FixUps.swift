@@ -19,21 +19,35 @@ package enum FixUps {
   /// What came of taking off the protection.
   package enum Outcome: Equatable {
     case done
-    /// The header makes no sense; nothing was changed.
-    case unacceptable
+    /// The header makes no sense; nothing was changed. The line is the library's.
+    case unacceptable(String)
     /// Torn; nothing was changed. The line is the library's.
     case torn(String)
   }
 
   /// Puts the saved words back in place.
   package static func remove(_ record: inout MutableRawSpan) -> Outcome {
-    guard let offset = arrayOffset(record.bytes) else { return .unacceptable }
+    guard let offset = arrayOffset(record.bytes) else { return .unacceptable(complaint(record.bytes)) }
     if let line = tear(record.bytes, offset) { return .torn(line) }
     for block in 0..<record.byteCount / stride {
       let saved = record.bytes.littleEndian(at: offset + 2 + 2 * block, as: UInt16.self)
       record.storeLittleEndian(saved, at: (block + 1) * stride - 2)
     }
     return .done
+  }
+
+  private static func magic(_ bytes: RawSpan) -> String {
+    let digits = String(bytes.littleEndian(at: 0, as: UInt32.self), radix: 16)
+    return "0x" + String(repeating: "0", count: max(0, 8 - digits.utf8.count)) + digits
+  }
+
+  /// The library's line about a header that makes no sense.
+  private static func complaint(_ bytes: RawSpan) -> String {
+    guard bytes.byteCount >= 8 else { return "ntfs_mst_post_read_fixup_warn: \(errorText(22))" }
+    let offset = bytes.littleEndian(at: 4, as: UInt16.self)
+    let count = bytes.littleEndian(at: 6, as: UInt16.self)
+    return "ntfs_mst_post_read_fixup_warn: magic: \(magic(bytes))  size: \(bytes.byteCount)   usa_ofs: \(offset)"
+      + "  usa_count: \(count): \(errorText(22))"
   }
 
   /// The library's line about the first block that was not written with the others.
@@ -43,9 +57,7 @@ package enum FixUps {
     for block in 0..<blocks {
       let found = bytes.littleEndian(at: (block + 1) * stride - 2, as: UInt16.self)
       guard found != number else { continue }
-      let magic = String(bytes.littleEndian(at: 0, as: UInt32.self), radix: 16)
-      let padded = String(repeating: "0", count: max(0, 8 - magic.utf8.count)) + magic
-      return "Incomplete multi-sector transfer: magic: 0x\(padded)  size: \(bytes.byteCount)  usa_ofs: \(offset)"
+      return "Incomplete multi-sector transfer: magic: \(magic(bytes))  size: \(bytes.byteCount)  usa_ofs: \(offset)"
         + "  usa_count: \(blocks - block)  data: \(found)  usn: \(number): \(errorText(5))"
     }
     return nil

@@ -33,6 +33,9 @@ package struct Inode {
     guard let information, !information.isNonResident, information.value.count >= 48 else {
       if information == nil, ending == .corrupt {
         log("ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))")
+        if record.baseRecord == nil {
+          log("No STANDARD_INFORMATION in base record \(record.number): \(errorText(5))")
+        }
         throw .system(5)
       }
       if record.baseRecord == nil {

@@ -30,8 +30,14 @@ enum StrictCheck {
       guard offset + 8 <= limit else { throw reject("Bad end of MFT record \(number)") }
       let type = record.bytes.littleEndian(at: offset, as: UInt32.self)
       if type == AttributeType.end { return }
-      guard type >= previous, let attribute = AttributeRecord(record.bytes, at: offset, limit: limit) else {
+      let length = Int(record.bytes.littleEndian(at: offset + 4, as: UInt32.self))
+      guard type >= previous, offset + 24 <= limit, length % 8 == 0, length <= limit - offset else {
         throw reject("Corrupted MFT record \(number)")
+      }
+      let isNonResident = record.bytes[offset + 8] != 0
+      guard let attribute = AttributeRecord(record.bytes, at: offset, limit: limit) else {
+        let kind = isNonResident ? "non resident" : "resident"
+        throw reject("Corrupt \(kind) attribute 0x\(String(type, radix: 16)) in MFT record \(number)")
       }
       try check(attribute, of: number, reject)
       previous = type
@@ -45,11 +51,13 @@ enum StrictCheck {
   {
     let type = String(attribute.type, radix: 16)
     let mustBeResident: Set<UInt32> = [0x10, 0x30, 0x40, 0x60, 0x70, 0x90]
-    if attribute.isNonResident, mustBeResident.contains(attribute.type) {
-      throw reject("Corrupt resident attribute 0x\(type) in MFT record \(number)")
+    if attribute.isNonResident,
+      mustBeResident.contains(attribute.type) || attribute.lowestVCN < 0 || attribute.mappingPairs >= attribute.end
+    {
+      throw reject("Corrupt non resident attribute 0x\(type) in MFT record \(number)")
     }
     if !attribute.isNonResident, attribute.type == AttributeType.indexAllocation {
-      throw reject("Corrupt non resident attribute 0x\(type) in MFT record \(number)")
+      throw reject("Corrupt resident attribute 0x\(type) in MFT record \(number)")
     }
     switch attribute.type {
     case AttributeType.fileName where attribute.value.count < 66:

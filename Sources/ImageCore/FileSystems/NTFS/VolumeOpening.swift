@@ -58,8 +58,9 @@ struct VolumeOpening {
   private func table(of record: FileRecord, log: (String) -> Void) throws(ImageError) -> ([Run], UInt64) {
     let attributes = record.attributes
     guard attributes.contains(where: { $0.type == AttributeType.standardInformation }) else {
+      log("ntfs_attr_open failed, inode 0 attr 0x10: \(errorText(2))")
       log("Failed to get standard information of $MFT")
-      throw .system(5)
+      throw .system(2)
     }
     guard let data = attributes.first(where: { $0.type == AttributeType.data && $0.name.isEmpty }) else {
       log("$MFT/$DATA attribute not found.")
@@ -76,8 +77,8 @@ struct VolumeOpening {
     guard data.lowestVCN == 0, data.dataSize >= 0, data.initializedSize >= 0 else { throw .system(5) }
     var runs = try decode(record, data, log: log)
     guard runs.first?.lcn == boot.tableCluster else {
-      log("The MFT is not self-contained")
-      throw .system(5)
+      log("The MFT is not self-contained: \(errorText(2))")
+      throw .system(2)
     }
     if let list = attributes.first(where: { $0.type == AttributeType.attributeList }) {
       try addExtents(list, of: record, to: &runs, log: log)
@@ -138,8 +139,7 @@ struct VolumeOpening {
     let reader = RecordReader(table, recordSize: boot.recordSize, count: recordCount)
     let mirrorRuns: [Run]
     do throws(ImageError) {
-      let record = try reader.unchecked(1, log: log)
-      try StrictCheck.check(record, log: log)
+      let record = try checked(1, reader, "inode $MFTMirr", log: log)
       guard let data = record.attributes.first(where: { $0.type == AttributeType.data && $0.name.isEmpty }),
         data.isNonResident
       else { throw ImageError.system(5) }
@@ -147,7 +147,7 @@ struct VolumeOpening {
       guard let lcn = mirrorRuns.first?.lcn, lcn == boot.mirrorCluster else {
         let found = mirrorRuns.first?.lcn.map { String($0, radix: 16) } ?? "ffffffffffffffff"
         log("Bad $MFTMirr lcn 0x\(found), want 0x\(String(boot.mirrorCluster, radix: 16))")
-        throw ImageError.system(5)
+        throw ImageError.system(2)
       }
     } catch {
       log("Failed to load $MFTMirr: \(errorText(error.errno))")
@@ -168,21 +168,43 @@ struct VolumeOpening {
     }
   }
 
+  /// A system file's record, which must make sense as a whole.
+  ///
+  /// - Parameter name: what the library's line calls the file; nil: there is none.
+  private func checked(_ number: UInt64, _ reader: RecordReader, _ name: String?, log: (String) -> Void)
+    throws(ImageError) -> FileRecord
+  {
+    do throws(ImageError) {
+      let record = try reader.unchecked(number, log: log)
+      try StrictCheck.check(record, log: log)
+      guard record.attributes.contains(where: { $0.type == AttributeType.standardInformation }) else {
+        log("No STANDARD_INFORMATION in base record \(number): \(errorText(2))")
+        throw ImageError.system(2)
+      }
+      return record
+    } catch {
+      if let name { log("Failed to open \(name): \(errorText(error.errno))") }
+      throw error
+    }
+  }
+
   // MARK: The other system files
 
   /// $Bitmap, $UpCase, $Volume, $AttrDef, in this order.
   func systemFiles(_ reader: RecordReader, log: (String) -> Void) throws(ImageError) -> Facts {
-    func attribute(_ number: UInt64, _ type: UInt32) throws(ImageError) -> (FileRecord, AttributeRecord) {
-      let record = try reader.unchecked(number, log: log)
-      try StrictCheck.check(record, log: log)
+    func attribute(_ number: UInt64, _ type: UInt32, _ name: String?) throws(ImageError) -> (
+      FileRecord, AttributeRecord
+    ) {
+      let record = try checked(number, reader, name, log: log)
       guard let found = record.attributes.first(where: { $0.type == type && $0.name.isEmpty }) else {
+        log("ntfs_attr_open failed, inode \(number) attr 0x\(String(type, radix: 16)): \(errorText(2))")
         throw .system(2)
       }
       return (record, found)
     }
     /// The bytes of a system file's data that lies in its base record's runs.
-    func contents(_ number: UInt64, limit: Int64) throws(ImageError) -> [UInt8]? {
-      let (record, data) = try attribute(number, AttributeType.data)
+    func contents(_ number: UInt64, limit: Int64, _ name: String) throws(ImageError) -> [UInt8]? {
+      let (record, data) = try attribute(number, AttributeType.data, name)
       guard data.dataSize >= 0, data.dataSize <= limit else { return nil }
       guard data.isNonResident else { return record.bytes.array(data.value) }
       let runs = RunReader(storage, clusterSize: boot.clusterSize, runs: try decode(record, data, log: log))
@@ -192,7 +214,7 @@ struct VolumeOpening {
       return buffer.bytes.array(0..<buffer.count)
     }
 
-    let (bitmapRecord, bitmap) = try attribute(6, AttributeType.data)
+    let (bitmapRecord, bitmap) = try attribute(6, AttributeType.data, "inode FILE_Bitmap")
     guard bitmap.isNonResident else { throw .system(5) }
     guard bitmap.dataSize >= 0, bitmap.dataSize <= bitmap.allocatedSize else {
       log("Corrupt cluster map size (\(bitmap.dataSize) > \(bitmap.allocatedSize))")
@@ -201,7 +223,7 @@ struct VolumeOpening {
     var bitmapRuns = try decode(bitmapRecord, bitmap, log: log)
     try addBitmapExtents(bitmapRecord, to: &bitmapRuns, reader, log: log)
 
-    guard let upCase = try contents(10, limit: 131072), upCase.count % 2 == 0 else {
+    guard let upCase = try contents(10, limit: 131072, "inode FILE_UpCase"), upCase.count % 2 == 0 else {
       log("Error: Upcase table is invalid (want size even <= 131072).")
       throw .system(22)
     }
@@ -212,17 +234,29 @@ struct VolumeOpening {
         throw .system(5)
       }
     }
-    let (volumeRecord, information) = try attribute(3, AttributeType.volumeInformation)
+    let (volumeRecord, information) = try attribute(3, AttributeType.volumeInformation, "inode $Volume")
     guard !information.isNonResident, information.value.count >= 12 else { throw .system(5) }
     let start = information.value.lowerBound
     let bytes = volumeRecord.bytes
-    guard try contents(4, limit: 0xFFFFFF) != nil else {
+    guard try contents(4, limit: 0xFFFFFF, "$AttrDef") != nil else {
       log("Attribute definition table is too big (max 24-bit allowed).")
       throw .system(22)
     }
+    if bytes[start + 8] >= 3 { try checkSecure(reader, log: log) }
     return Facts(
       bitmap: bitmapRuns, bitmapSize: UInt64(bitmap.dataSize), majorVersion: bytes[start + 8],
       minorVersion: bytes[start + 9], flags: bytes.littleEndian(at: start + 10))
+  }
+
+  /// $Secure, by its name in the root directory: both must be readable.
+  private func checkSecure(_ reader: RecordReader, log: (String) -> Void) throws(ImageError) {
+    do throws(ImageError) {
+      _ = try checked(5, reader, nil, log: log)
+      _ = try checked(9, reader, nil, log: log)
+    } catch {
+      log("Failed to open $Secure: \(errorText(error.errno))")
+      throw error
+    }
   }
 
   /// A $Bitmap whose run list goes on in extension records.

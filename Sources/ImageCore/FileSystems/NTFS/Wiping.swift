@@ -49,7 +49,7 @@ package struct Wiper: Sendable {
   /// Wipes a record as it is stored; fix-ups are taken off and put back under the same number. Anything that is no
   /// record is left alone.
   ///
-  /// - Returns: the library's line when the record is torn; it is then wiped as it stands.
+  /// - Returns: the library's line when the record is damaged; it is then wiped as it stands.
   package func wipeRecord(_ record: inout MutableRawSpan, number: UInt64, _ statistics: inout WipeStatistics) -> String?
   {
     guard record.byteCount >= 512, record.bytes.littleEndian(at: 0, as: UInt32.self) == 0x454C_4946 else { return nil }
@@ -58,17 +58,19 @@ package struct Wiper: Sendable {
     if number > Wiper.lastSystemRecord {
       wipeUnused(&record, copy, &statistics)
     }
+    var complaint: String?
     if copy.isInUse {
-      for attribute in copy.attributes {
+      let (attributes, ending) = copy.walk()
+      if ending == .corrupt { complaint = "ntfs_attr_find: Corrupt inode (-1): \(errorText(5))" }
+      for attribute in attributes {
         wipe(attribute, in: &record, isSystem: number <= Wiper.lastSystemRecord, &statistics)
       }
     }
     switch outcome {
     case .done:
       _ = FixUps.restore(&record)
-      return nil
-    case .unacceptable: return nil
-    case .torn(let line): return line
+      return complaint
+    case .unacceptable(let line), .torn(let line): return line
     }
   }
 
@@ -79,6 +81,13 @@ package struct Wiper: Sendable {
       statistics.deleted += zero(&bytes, FileRecord.headerSize..<used)
     }
     statistics.unused += zero(&bytes, max(used, FileRecord.headerSize)..<bytes.byteCount)
+  }
+
+  /// Whether resident attributes of this type are wiped.
+  package func concerns(_ type: UInt32) -> Bool {
+    [
+      AttributeType.data, AttributeType.standardInformation, AttributeType.fileName, AttributeType.indexRoot,
+    ].contains(type)
   }
 
   /// Wipes a resident attribute in its record (rules 1 to 3).

@@ -15,6 +15,8 @@ package final class CloneSource: CopySource {
     package var wiper: Wiper?
     /// A new serial number, and what it looks like in the message.
     package var serial: NewSerial?
+    /// Tell about damaged records and index blocks as they are wiped; otherwise somebody else has.
+    package var tellsDamage = false
     package init() {}
   }
 
@@ -113,12 +115,12 @@ package final class CloneSource: CopySource {
     var statistics = WipeStatistics()
     switch item.treatment {
     case .plain: return
-    case .records(let first):
+    case .records(let first, let end):
       let size = volume.boot.recordSize
-      for index in 0..<buffer.byteCount / size {
+      for index in 0..<buffer.byteCount / size where first + UInt64(index) < end {
         var record = buffer.slice(index * size..<(index + 1) * size)
-        if let line = wiper.wipeRecord(&record, number: first + UInt64(index), &statistics) {
-          work.note(offset, CloneNote(after: 0, text: line))
+        if let line = wiper.wipeRecord(&record, number: first + UInt64(index), &statistics), rule.tellsDamage {
+          work.note(offset, CloneNote(after: 0, text: line, isLibrary: true))
         }
       }
     case .mirror(let count):
@@ -131,7 +133,7 @@ package final class CloneSource: CopySource {
     case .blocks(let size, let isUsed):
       for index in 0..<buffer.byteCount / size where isUsed.map({ index < $0.count && $0[index] }) ?? true {
         var block = buffer.slice(index * size..<(index + 1) * size)
-        if wiper.wipeIndexBlock(&block, &statistics) == .torn {
+        if wiper.wipeIndexBlock(&block, &statistics) == .torn, rule.tellsDamage {
           work.note(offset, CloneNote(after: 0, text: CloneFailure.damagedIndex))
         }
       }

@@ -7,8 +7,9 @@ import Threads
 enum Treatment: Sendable {
   /// Copied as they are.
   case plain
-  /// Records of $MFT or its mirror are wiped; `first` is the number of the first one in the item.
-  case records(first: UInt64)
+  /// Records of $MFT or its mirror are wiped; `first` is the number of the first one in the item, those from `end` on
+  /// stay as they are.
+  case records(first: UInt64, end: UInt64)
   /// Copies of $MFT's first records are replaced by those records, wiped; $MFT's number of them is `count`.
   case mirror(count: Int)
   /// Blocks of a directory index are wiped; `isUsed` tells by the number of the block in the item, nil means all.
@@ -38,6 +39,8 @@ struct CloneNote: Sendable {
   /// Number of clusters of the item that come before it.
   var after: UInt64
   var text: String
+  /// Whether it is one of the library's lines.
+  var isLibrary = false
 }
 
 /// The items under way, by the offset of their segment. The copy's source is the concatenation of all items; what an
@@ -124,12 +127,16 @@ package struct CloneReport: Sendable {
   package var counted: @Sendable (_ clusters: UInt64) -> Void
   /// Shows a line.
   package var line: @Sendable (_ text: String) -> Void
+  /// Shows a line of the library.
+  package var library: @Sendable (_ text: String) -> Void
 
   package init(
-    counted: @escaping @Sendable (_ clusters: UInt64) -> Void, line: @escaping @Sendable (_ text: String) -> Void
+    counted: @escaping @Sendable (_ clusters: UInt64) -> Void, line: @escaping @Sendable (_ text: String) -> Void,
+    library: @escaping @Sendable (_ text: String) -> Void
   ) {
     self.counted = counted
     self.line = line
+    self.library = library
   }
 
   /// Tells about an item whose turn it is; `skipped` clusters in front of it count as well where zeros are written.
@@ -139,7 +146,7 @@ package struct CloneReport: Sendable {
     for note in notes.sorted(by: { $0.after < $1.after }) {
       if item.isCounted, note.after > done { counted(note.after - done) }
       done = max(done, note.after)
-      line(note.text)
+      if note.isLibrary { library(note.text) } else { line(note.text) }
     }
     let all = item.clusters
     if item.isCounted, all > done { counted(all - done) }

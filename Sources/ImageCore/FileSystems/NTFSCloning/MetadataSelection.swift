@@ -33,6 +33,8 @@ final class MetadataSelection: Selection {
   private let firstSurvey: VolumeSurvey
   /// Items that wait to be handed out, last one first.
   private var waiting: [CloneItem] = []
+  /// Memory for a record that is wiped in order to count.
+  private var scratch: Buffer
   /// The cluster behind the last one selected.
   private var current: UInt64 = 0
   private enum Phase { case files, end, done }
@@ -50,6 +52,7 @@ final class MetadataSelection: Selection {
     self.voice = voice
     self.finished = finished
     firstSurvey = survey
+    scratch = Buffer(volume.boot.recordSize)
     self.survey = ignoresErrors ? VolumeSurvey(volume) : nil
     walk = VolumeWalk(volume, log: voice.log)
   }
@@ -106,10 +109,16 @@ final class MetadataSelection: Selection {
   }
 
   private func countUnused(_ record: FileRecord) {
-    var buffer = Buffer(record.contents.count)
-    var bytes = buffer.mutableBytes
+    var found = WipeStatistics()
+    MetadataSelection.wipe(record, in: &scratch) { (bytes) in wiper.wipeUnused(&bytes, record, &found) }
+    outcome.statistics += found
+  }
+
+  /// Works on a copy of a record.
+  private static func wipe(_ record: FileRecord, in scratch: inout Buffer, _ body: (inout MutableRawSpan) -> Void) {
+    var bytes = scratch.mutableBytes
     bytes.copy(record.bytes, at: 0)
-    wiper.wipeUnused(&bytes, record, &outcome.statistics)
+    body(&bytes)
   }
 
   /// Counts what the wiping of a file's attribute takes out.
@@ -117,10 +126,12 @@ final class MetadataSelection: Selection {
     let record = inode.records[item.record]
     let isSystem = inode.number <= Wiper.lastSystemRecord
     if !item.attribute.isNonResident {
-      var buffer = Buffer(record.contents.count)
-      var bytes = buffer.mutableBytes
-      bytes.copy(record.bytes, at: 0)
-      wiper.wipe(item.attribute, in: &bytes, isSystem: isSystem, &outcome.statistics)
+      guard wiper.concerns(item.attribute.type) else { return }
+      var found = WipeStatistics()
+      MetadataSelection.wipe(record, in: &scratch) { (bytes) in
+        wiper.wipe(item.attribute, in: &bytes, isSystem: isSystem, &found)
+      }
+      outcome.statistics += found
     } else if item.attribute.type == AttributeType.indexAllocation, !wiper.keepsTimes {
       countIndex(named: item.attribute.name, of: inode)
     }
@@ -131,7 +142,7 @@ final class MetadataSelection: Selection {
     guard
       let root = try? inode.value(AttributeType.indexRoot, name, limit: 1 << 16, volume, log: voice.log),
       root.count >= 16, root.rawBytes.littleEndian(at: 0, as: UInt32.self) == AttributeType.fileName,
-      let bitmap = try? inode.value(AttributeType.bitmap, name, limit: 1 << 26, volume, log: voice.log)
+      let bitmap = try? inode.value(AttributeType.bitmap, name, limit: 1 << 20, volume, log: voice.log)
     else { return nil }
     let size = Int(root.rawBytes.littleEndian(at: 8, as: UInt32.self))
     guard size.nonzeroBitCount == 1, (512...1 << 20).contains(size) else { return nil }
@@ -222,8 +233,10 @@ final class MetadataSelection: Selection {
       }
       return
     }
+    // A copy keeps what lies behind the last record ever written; an image wipes what looks like a record there.
+    let end = rule.isImage ? UInt64.max : volume.recordCount
     for part in sliced(runs, group: group) {
-      append(part.runs, .records(first: part.start * UInt64(volume.boot.clusterSize) / UInt64(size)))
+      append(part.runs, .records(first: part.start * UInt64(volume.boot.clusterSize) / UInt64(size), end: end))
     }
   }
 

@@ -12,6 +12,8 @@ final class RestoreSource: CopySource {
     var parser: BodyParser
     var next: UInt64 = 0
     var hasFailed = false
+    /// What is wrong behind the bytes read last: they are restored first.
+    var pending: ImageError?
     var hasEnded = false
     var lacksBackup = false
     var contents: [UInt64: BodyParser.Contents] = [:]
@@ -37,14 +39,20 @@ final class RestoreSource: CopySource {
 
   func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     // Our turn; the parser is ours as long as `next` does not move.
-    var parser = try state.wait { (state) throws(ImageError) -> BodyParser? in
+    var parser = try state.wait(notify: true) { (state) throws(ImageError) -> BodyParser? in
       if state.hasFailed { throw .system(125) }
-      return state.next == offset ? state.parser : nil
+      guard state.next == offset else { return nil }
+      if let error = state.pending {
+        state.hasFailed = true
+        throw error
+      }
+      return state.parser
     }
     var contents = BodyParser.Contents()
     var done = 0
     var ended = parser.isAtEnd || state.withLock { $0.hasEnded }
     var lacksBackup = false
+    var pending: ImageError?
     do throws(ImageError) {
       // Not a byte more is waited for than the body has: a pipe may stay open behind it.
       while done < buffer.byteCount && !ended {
@@ -61,23 +69,21 @@ final class RestoreSource: CopySource {
           ended = true
           break
         }
-        let part = try parser.parse(buffer.bytes.slice(done..<done + count))
-        contents.clusters += part.clusters
-        contents.skipped += part.skipped
-        for payload in part.payloads {
-          contents.append(payload.bytes.lowerBound + done..<payload.bytes.upperBound + done, at: payload.offset)
-        }
+        var part = BodyParser.Contents()
+        let start = done
+        defer { contents.append(part, at: start) }
+        try parser.parse(buffer.bytes.slice(done..<done + count), into: &part)
         done += count
         ended = parser.isAtEnd
       }
     } catch {
-      state.withLock(notify: true) { $0.hasFailed = true }
-      throw error
+      pending = error
     }
     let length = UInt64(buffer.byteCount)
     state.withLock(notify: true) { state in
       state.parser = parser
       state.contents[offset] = contents
+      state.pending = pending
       state.hasEnded = ended
       state.lacksBackup = state.lacksBackup || lacksBackup
       state.next = offset + length
@@ -86,8 +92,14 @@ final class RestoreSource: CopySource {
 }
 
 extension BodyParser.Contents {
-  fileprivate mutating func append(_ bytes: Range<Int>, at offset: UInt64) {
-    payloads.append(BodyParser.Payload(bytes: bytes, offset: offset))
+  /// Adds what lies `offset` bytes further on in the piece.
+  fileprivate mutating func append(_ other: BodyParser.Contents, at offset: Int) {
+    clusters += other.clusters
+    skipped += other.skipped
+    for payload in other.payloads {
+      let bytes = payload.bytes.lowerBound + offset..<payload.bytes.upperBound + offset
+      payloads.append(BodyParser.Payload(bytes: bytes, offset: payload.offset))
+    }
   }
 }
 

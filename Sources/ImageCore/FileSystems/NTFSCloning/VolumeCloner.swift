@@ -60,6 +60,7 @@ package struct VolumeCloner: Sendable {
     let work = CloneWork(geometry)
     var rule = rule
     rule.wiper = wiper
+    rule.tellsDamage = metadata.isImage
     let source = CloneSource(volume, work, rule)
     let voice = MetadataSelection.Voice(progress: progress, warn: report.line, log: log)
     let box = Monitor(MetadataSelection.Outcome())

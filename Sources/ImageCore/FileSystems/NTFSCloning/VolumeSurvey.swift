@@ -81,7 +81,7 @@ package struct VolumeSurvey: Sendable {
     extra = []
     let needed = volume.boot.clusterCount.dividedUp(by: 8)
     guard volume.bitmapSize >= needed else {
-      throw ImageError("$Bitmap size is smaller than expected (\(needed) < \(volume.bitmapSize))", errno: 0)
+      throw ImageError("$Bitmap size is smaller than expected (\(volume.bitmapSize) < \(needed))", errno: 0)
     }
     let size = min(used.count / 8, volume.bitmapSize)
     var buffer = Buffer(1 << 18)
@@ -152,12 +152,16 @@ package struct VolumeSurvey: Sendable {
   /// Takes the clusters of $BadClus out: they are never read.
   ///
   /// - Returns: how many $BadClus names.
-  package mutating func excludeBadClusters(log: @escaping (String) -> Void) -> UInt64 {
+  /// - Throws: when there is no $BadClus.
+  package mutating func excludeBadClusters(log: @escaping (String) -> Void) throws(ImageError) -> UInt64 {
     let reader = volume.recordReader()
-    guard let record = try? reader.record(8, log: log), record.isInUse,
-      let inode = try? Inode.open(record, volume, reader, log: log),
-      let runs = try? inode.allRuns(AttributeType.data, Array("$Bad".utf16), volume, log: log)
-    else { return 0 }
+    let inode: Inode
+    do throws(ImageError) {
+      inode = try Inode.open(try reader.record(8, log: log), volume, reader, log: log)
+    } catch {
+      throw ImageError("ntfs_open_inode: \(errorText(error.errno))", errno: error.errno)
+    }
+    guard let runs = try? inode.allRuns(AttributeType.data, Array("$Bad".utf16), volume, log: log) else { return 0 }
     var count: UInt64 = 0
     for run in runs {
       guard let lcn = run.lcn else { continue }

@@ -18,7 +18,7 @@ package struct BodyParser: Sendable {
   /// What a piece holds.
   package struct Contents: Sendable {
     package var payloads: [Payload] = []
-    /// Clusters that were begun.
+    /// Clusters that were completed.
     package var clusters: UInt64 = 0
     /// Clusters that were left out.
     package var skipped: UInt64 = 0
@@ -60,6 +60,12 @@ package struct BodyParser: Sendable {
   /// - Throws: errors with `errno` 0 for what the body has wrong.
   package mutating func parse(_ bytes: RawSpan) throws(ImageError) -> Contents {
     var contents = Contents()
+    try parse(bytes, into: &contents)
+    return contents
+  }
+
+  /// As above; what was found before an error is in `contents`.
+  package mutating func parse(_ bytes: RawSpan, into contents: inout Contents) throws(ImageError) {
     var offset = 0
     loop: while offset < bytes.byteCount {
       switch state {
@@ -70,8 +76,7 @@ package struct BodyParser: Sendable {
         switch code {
         case 0: state = .gap(read: 0, value: 0)
         case 1:
-          contents.clusters += 1
-          begin()
+          begin(&contents)
         default:
           let place = isSeekable ? inputOffset + UInt64(offset) - 1 : UInt64(bitPattern: -2)
           throw ImageError(
@@ -93,19 +98,19 @@ package struct BodyParser: Sendable {
           Payload(
             bytes: offset..<offset + count, offset: position * UInt64(header.clusterSize) + UInt64(done)))
         offset += count
-        if count == left { endCluster() } else { state = .payload(left: left - count) }
+        if count == left { endCluster(&contents) } else { state = .payload(left: left - count) }
       }
     }
     inputOffset += UInt64(offset)
-    return contents
   }
 
-  private mutating func begin() {
+  private mutating func begin(_ contents: inout Contents) {
     let length = header.length(of: position)
-    if length > 0 { state = .payload(left: length) } else { endCluster() }
+    if length > 0 { state = .payload(left: length) } else { endCluster(&contents) }
   }
 
-  private mutating func endCluster() {
+  private mutating func endCluster(_ contents: inout Contents) {
+    contents.clusters += 1
     position += 1
     state = position > header.clusterCount ? .end : .command
   }

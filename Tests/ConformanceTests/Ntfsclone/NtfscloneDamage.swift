@@ -1,0 +1,123 @@
+import Foundation
+
+/// Damaged volumes (spec §11, §20.1). `v.img` has $MFT at byte 16384, records of 1 KiB, clusters of 4 KiB, $Bitmap at
+/// byte 1601536; the run lists of $LogFile at 18760, of $Secure's $SDS at 25928, of $BadClus at 24936.
+let ntfscloneDamageCases: [Case] =
+  bootSectorPatches.map { damaged($0, ["-q -s -o o v.img"]) }
+  + (recordPatches + runListPatches).flatMap { patch in allForms.map { damaged(patch, [$0]) } }
+  + bitmapPatches.flatMap { patch in
+    (allForms + [
+      "-q -m --ignore-fs-check -o i v.img", "-q -ms --ignore-fs-check -o j v.img",
+      "-q --rescue --ignore-fs-check -o k v.img",
+    ]).map { damaged(patch, [$0]) }
+  }
+  // Records that belong to another are no files; in a copy of the metadata we wipe them all the same.
+  + [24, 25].flatMap { number in
+    allForms.map { command in
+      var test = damaged("\(16384 + 1024 * number + 32) u8 5", [command])
+      if command.contains("-m -o") { test.deviation = Deviation("N-13", files: .unchecked) }
+      return test
+    }
+  }
+  + wantedDifferences
+
+private let allForms = ["-q -s -o s v.img", "-q -o c v.img", "-q -m -o m v.img", "-q -ms -o n v.img"]
+
+private func damaged(_ patch: String, _ commands: [String]) -> Case {
+  Case(
+    commands: commands, name: "patch \(patch): \(commands.joined(separator: " ; "))", fixture: NtfsVolumes.fixture,
+    setup: patch.components(separatedBy: " & ").map { Step(line: "patch v.img \($0)") })
+}
+
+private let bootSectorPatches = [
+  "3 text X", "0x0b l16 600", "0x0b l16 128", "0x0b l16 4096", "0x0d u8 3", "0x0d u8 0x82", "0x0d u8 0xf1",
+  "0x0d u8 0xf3", "0x0e u8 1", "0x10 u8 1", "0x20 l32 0xffffffff", "0x28 l64 0", "0x28 l64 -1",
+  "0x28 l64 0x1000000000000000", "0x30 l64 0", "0x38 l64 0", "0x30 l32 0x1000000", "0x38 l32 0x1000000", "0x30 u8 5",
+  "0x38 l16 5", "0x40 u8 3", "0x40 u8 0xe0", "0x40 u8 0xff", "0x40 u8 0xf0", "0x40 u8 0xf7", "0x40 u8 0xf5",
+  "0x40 u8 0xe2", "0x44 u8 3", "0x44 u8 0xe0", "0x44 u8 0xfe", "0x44 u8 0xf7", "0x44 u8 0xe2", "0x1fe l16 0",
+]
+
+private let recordPatches =
+  // Record 0: magic, torn, fix-up array, sizes, alignment, the first attribute's type, length and residency.
+  [
+    "16384 text XXXX", "16894 text XX", "16388 u8 0xff", "16412 l16 257", "16408 l16 65528", "16404 u8 58",
+    "16404 l16 65528", "16440 u8 0x11", "16444 u8 7", "16444 u8 0", "16448 u8 1",
+  ]
+  // The magic of each system file's record, and of some that are free or belong to users.
+  + (1...26).map { "\(16384 + 1024 * $0) text X" }
+  // Sizes in use, alignments.
+  + [5, 6, 9, 10, 11, 14, 24].map { "\(16384 + 1024 * $0 + 24) l16 65528" }
+  + [8, 11, 24].flatMap { ["\(16384 + 1024 * $0 + 20) u8 58", "\(16384 + 1024 * $0 + 20) l16 65528"] }
+
+private let runListPatches = [18760, 25928].flatMap { place in
+  [
+    // Length nibble 0, negative length, LCN −1 and −2, one cluster too many, one too few.
+    "\(place) u8 0x20", "\(place + 1) u8 0xff 0xff", "\(place + 3) u8 0xff 0xff", "\(place + 3) u8 0xfe 0xff",
+    "\(place + 1) u8 1", "\(place + 1) u8 0",
+    // Lowest VCN 1, highest VCN 0, allocated size 0.
+    "\(place - 48) u8 1", "\(place - 40) l64 0", "\(place - 24) l64 0",
+  ].filter { place == 18760 || !$0.hasPrefix("\(place + 1)") && !$0.hasPrefix("\(place + 3)") }
+}
+
+private let bitmapPatches = [
+  // Cluster 5 free, 2800 in use, 16 in use from 2800 on; bits behind the volume.
+  "1601536 u8 0xdf", "1601886 u8 1", "1601886 u8 0xff 0xff", "1601919 u8 0x7f", "1601920 u8 0xfe",
+  // Bad clusters 2048 and 2049; $LogFile over other files.
+  "24936 u8 0x21 2 0 8 2 0xfd 0x0b 0", "18760 u8 0x22 0 2 0 2",
+  // $Bitmap too short and longer than its space.
+  "22832 l64 8", "22832 u8 0 0 1",
+]
+
+private let wantedDifferences: [Case] = [
+  // A run beyond the volume.
+  Case(
+    commands: ["-q -s -o s v.img", "-q -m -o m v.img"], name: "run beyond the volume", fixture: NtfsVolumes.fixture,
+    setup: [Step(line: "patch v.img 25930 u8 0xff 0x7f")],
+    deviation: Deviation(
+      "N-5",
+      stdout: opened + "Scanning volume ...\nERROR: Corrupt runlist in inode 9 attr 80 LCN 7fff length 41\n", status: 1,
+      files: .unchecked)
+  ).only(0),
+  // A directory entry of length 0 in $Extend's index root: the reference does not end.
+  Case(
+    commands: ["-q -m -o m v.img"], name: "index entry of length 0", fixture: NtfsVolumes.fixture,
+    setup: [Step(line: "patch v.img 27976 l16 0")],
+    deviation: Deviation("N-7", stdout: nil, stderr: nil, status: 0, anyText: true, files: .unchecked)
+  ).withoutReference(),
+  // Clusters that only $Bitmap has in use are copied in their place.
+  Case(
+    commands: [
+      "sh ntfsclone -q --rescue --ignore-fs-check -s -o s v.img >/dev/null && ntfsclone -q -r -o o s >/dev/null; stat -c %s s o"
+    ],
+    name: "extra clusters in order", fixture: NtfsVolumes.fixture, setup: [Step(line: "patch v.img 1601886 u8 1")],
+    deviation: Deviation("N-10", anyText: true, files: .unchecked)),
+  // A torn record in a metadata image keeps its magic.
+  Case(
+    commands: ["-q -ms -o n v.img"], name: "torn record", fixture: NtfsVolumes.fixture,
+    setup: [Step(line: "patch v.img 41470 text XX")],
+    deviation: Deviation("N-22", status: 0, anyText: true, files: .unchecked)),
+]
+
+private let opened = """
+  NTFS volume version: 3.1
+  Cluster size       : 4096 bytes
+  Current volume size: 12578816 bytes (13 MB)
+  Current device size: 12582912 bytes (13 MB)
+
+  """
+
+extension Case {
+  /// The case with its command at `index` alone.
+  fileprivate func only(_ index: Int) -> Case {
+    var test = self
+    test.commands = [commands[index]]
+    return test
+  }
+
+  /// Run by ours alone: the command line is given to a shell that takes the reference's side for done.
+  fileprivate func withoutReference() -> Case {
+    var test = self
+    test.commands = commands.map { "sh case $PATH in *bin-reference*) exit 0;; esac; ntfsclone \($0)" }
+    return test
+  }
+}
