@@ -106,7 +106,8 @@ let package = Package(
 if Context.environment["FUZZ"] != nil {
   package.targets += [
     .target(name: "CFuzzer", path: "Fuzz/CFuzzer"),
-    .target(name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
+    .target(
+      name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
   ]
   let targets = [
     "image-options", "json", "ntfs-volume", "ntfsclone-image", "option-string", "qcow2-check", "qcow2-read", "sizes",
@@ -116,6 +117,7 @@ if Context.environment["FUZZ"] != nil {
     package.targets.append(
       .executableTarget(
         name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)",
-        exclude: ["image-options", "json", "option-string", "sizes"].contains(name) ? ["seeds"] : [], swiftSettings: settings))
+        exclude: ["image-options", "json", "ntfs-volume", "ntfsclone-image", "option-string", "sizes"].contains(name)
+          ? ["seeds"] : [], swiftSettings: settings))
   }
 }
