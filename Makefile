@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 VERSION := 0.1.0
-TOOLS   := qemu-img o2image
+TOOLS   := qemu-img o2image ntfsclone
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 60
@@ -19,7 +19,7 @@ PRODUCTS    := .build/release
 
 # What Debian has to provide. qemu-block-extra stays out (hence --no-install-recommends): it changes the reference.
 BUILD_PACKAGES := git pkg-config libdeflate-dev zlib1g-dev libzstd-dev
-TEST_PACKAGES  := qemu-utils e2fsprogs
+TEST_PACKAGES  := qemu-utils e2fsprogs ntfs-3g xz-utils
 BENCH_PACKAGES := hyperfine time xfsprogs btrfs-progs util-linux
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -75,10 +75,12 @@ fuzz: deps-check
 	@Fuzz/run $(SECONDS)
 
 install: build
-	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1"
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/man/man8"
 	for tool in $(TOOLS); do \
 	  install -s -m 755 "$(PRODUCTS)/$$tool" "$(DESTDIR)$(PREFIX)/bin/$$tool"; \
-	  install -m 644 "man/$$tool.1" "$(DESTDIR)$(PREFIX)/share/man/man1/$$tool.1"; \
+	  for page in man/$$tool.[1-8]; do \
+	    install -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}"; \
+	  done; \
 	done
 
 ## A tarball of what `install` puts under PREFIX.
