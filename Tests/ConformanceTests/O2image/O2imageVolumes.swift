@@ -88,7 +88,8 @@ private func restores(_ volume: String) -> [String] {
   return [
     "sh \(list) \(image) >a && \(list) -i p >b && cmp a b && wc -l <b && rm a b",
     """
-    sh printf y | o2image -I i p && cp r q && truncate -s %4096 q && printf y | o2image -rI j q \
+    sh printf y | o2image -I i p && cp r q && truncate -s %4096 q \
+    && printf y | MALLOC_PERTURB_=255 o2image -rI j q \
     && cmp -n $(stat -c %s r) i r && cmp -n $(stat -c %s r) j r
     """,
     """
