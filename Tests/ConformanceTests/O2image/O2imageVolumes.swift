@@ -112,6 +112,11 @@ let kernelVolumeCases: [Case] = kernelVolumes.map { volume in
     return Case(
       commands: all, name: volume, fixture: kernelFixture,
       deviation: Deviation("O-5", commands: [0, 1, 3], stderr: "", status: 0))
+  case "b2k-c512k-datafiles", "b4k-c64k-dirty":
+    // Restored by the reference, the file ends behind the last metadata block, and fsck.ocfs2 says so.
+    return Case(
+      commands: all, name: volume, fixture: kernelFixture,
+      deviation: Deviation("O-12", commands: [4], stdout: "", stderr: "", status: 0, files: .unchecked))
   default:
     return Case(commands: all, name: volume, fixture: kernelFixture)
   }
