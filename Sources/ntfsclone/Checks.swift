@@ -66,12 +66,9 @@ enum Checks {
       throw .failed("Failed to check '\(path)' mount state", error.errno)
     }
     guard state.isMounted else { return }
-    if allowsReadOnly {
-      guard state.isReadOnly else {
-        throw .failed("Device '\(path)' is mounted read-write. You must 'umount' it first.")
-      }
-    } else {
-      throw .failed("Device '\(path)' is mounted. You must 'umount' it first.")
+    guard state.isReadOnly else {
+      throw .failed("Device '\(path)' is mounted read-write. You must 'umount' it first.")
     }
+    guard allowsReadOnly else { throw .failed("Device '\(path)' is mounted. You must 'umount' it first.") }
   }
 }

@@ -23,6 +23,16 @@ package enum CloneTarget: Sendable {
     }
   }
 
+  /// Writes bytes to their place, as far as a device has room. Room for the volume and its backup boot sector has been
+  /// checked; what follows in the last cluster may stay away.
+  func writeFitting(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
+    guard case .file(let file) = self, file.isDevice, offset + UInt64(bytes.byteCount) > file.length else {
+      return try write(bytes, at: offset)
+    }
+    guard offset < file.length else { return }
+    try write(bytes.slice(0..<Int(file.length - offset)), at: offset)
+  }
+
   func writeZeros(_ range: Range<UInt64>) throws(ImageError) {
     do throws(ImageError) {
       switch self {
@@ -89,7 +99,7 @@ final class RawCloneSink: CopySink {
       let start = geometry.offset(of: run.lowerBound)
       if isStream { try target.writeZeros(end..<start) }
       let length = Int(geometry.length(of: run))
-      try target.write(bytes.slice(done..<done + length), at: start)
+      try target.writeFitting(bytes.slice(done..<done + length), at: start)
       done += length
       end = start + UInt64(length)
     }

@@ -204,7 +204,7 @@ private final class RestoreSink: CopySink {
         serial.apply(to: &part, at: piece.offset, backup: backup, note: report.line)
       }
       if restorer.isStream, piece.offset > end { try target.writeZeros(end..<piece.offset) }
-      try target.write(scratch.output.bytes.slice(piece.bytes), at: piece.offset)
+      try target.writeFitting(scratch.output.bytes.slice(piece.bytes), at: piece.offset)
       end = piece.offset + UInt64(piece.bytes.count)
     }
   }
