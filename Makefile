@@ -69,6 +69,7 @@ conformance: deps-check
 ## Runs the same jobs with the reference and with ours; prints a table of ratios. SIZE=64M for a quick look.
 bench: deps-bench build
 	@Benchmarks/run --tools "$(CURDIR)/$(PRODUCTS)" $(if $(SIZE),--size $(SIZE)) $(if $(JOBS),--jobs '$(JOBS)')
+	$(if $(JOBS),,@Benchmarks/o2image --tools "$(CURDIR)/$(PRODUCTS)")
 
 ## Runs every libFuzzer target for SECONDS.
 fuzz: deps-check
