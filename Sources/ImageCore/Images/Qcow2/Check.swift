@@ -74,6 +74,8 @@ final class Qcow2Check {
   /// Whether refcount blocks are met that are not aligned, which was told already.
   var toldOfBadBlock = false
 
+  /// A file is made so long, or twice as long as it is, to hold refcount blocks beyond its end; in bytes.
+  static let largestExtension: UInt64 = 64 << 20
   /// Bytes of L2 tables that are kept from the count to the check of the flags.
   static let recentTablesLimit = 32 << 20
 

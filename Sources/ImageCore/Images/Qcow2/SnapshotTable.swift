@@ -77,8 +77,15 @@ package struct SnapshotRecord: Sendable, Equatable {
   }
 
   /// Identifier and name as the reference's buffers hold them: at most 127 and 255 bytes, up to the first NUL.
-  package var shownID: String { String(rawBytes: id.prefix(127).prefix { $0 != 0 }) }
-  package var shownName: String { String(rawBytes: name.prefix(255).prefix { $0 != 0 }) }
+  package var shownID: String { SnapshotRecord.text(id, limit: 127) }
+  package var shownName: String { SnapshotRecord.text(name, limit: 255) }
+
+  private static func text(_ bytes: [UInt8], limit: Int) -> String {
+    // A table may have 65536 records without texts.
+    if bytes.isEmpty { return "" }
+    let end = bytes.prefix(limit).firstIndex(of: 0) ?? min(bytes.count, limit)
+    return String(rawBytes: bytes[..<end])
+  }
 
   /// The record as `info` and `snapshot -l` show it. `currentSize`: size in bytes of a disk whose record has none.
   package func description(currentSize: UInt64) -> Snapshot {
