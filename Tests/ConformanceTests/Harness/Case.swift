@@ -118,6 +118,12 @@ struct Deviation: Sendable {
     var isComplete: Bool { complete != nil }
   }
 
+  init(_ id: String, expected: [Int: Expectation], files: FileComparison?) {
+    self.id = id
+    self.expected = expected
+    self.files = files
+  }
+
   /// The case's only command (or the one at `command`) is expected to print and return this.
   init(
     _ id: String, command: Int = 0, stdout: String? = nil, stderr: String? = nil, status: Int32? = nil,
