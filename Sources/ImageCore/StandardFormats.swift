@@ -10,6 +10,8 @@ extension ImageOpener {
   /// - Parameter notify: takes what the user should know although the work goes on.
   public static func standard(notify: @escaping @Sendable (Notice) -> Void) -> ImageOpener {
     ImageOpener(
-      formats: [Qcow2Format.self, NtfscloneFormat.self, OCFS2ImageFormat.self, RawFormat.self], notify: notify)
+      formats: [
+        Qcow2Format.self, NtfscloneFormat.self, OCFS2ImageFormat.self, RawFormat.self, FileFormat.self,
+      ], notify: notify)
   }
 }

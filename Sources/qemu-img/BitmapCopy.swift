@@ -43,10 +43,16 @@ struct BitmapCopy {
     }
     for index in indices {
       let bitmap = source.bitmaps[index]
+      let bits: [UInt8]
       do throws(ImageError) {
-        try target.addBitmap(bitmap, bits: source.readBitmap(index))
+        bits = try source.readBitmap(index)
       } catch {
         throw error.prefixed("Failed to populate bitmap \(bitmap.name): ")
+      }
+      do throws(ImageError) {
+        try target.addBitmap(bitmap, bits: bits)
+      } catch {
+        throw error.prefixed("Failed to create bitmap \(bitmap.name): ")
       }
     }
   }

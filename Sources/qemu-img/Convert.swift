@@ -60,12 +60,15 @@ struct ConvertJob {
       let bitmaps = try BitmapCopy(sources, options, console)
       let target = try openTarget(source, bitmaps)
       try copy(source, to: target)
-      try bitmaps?.run(to: target.image)
+      // What was copied is kept even if a bitmap cannot be.
+      var failure: ImageError?
+      do throws(ImageError) { try bitmaps?.run(to: target.image) } catch { failure = error }
       do throws(ImageError) {
         try target.image.close()
       } catch {
-        throw error.prefixed("Error while closing the image: ")
+        throw failure ?? error.prefixed("Error while closing the image: ")
       }
+      if let failure { throw failure }
       progress.report(percent: 100)
     }
   }
@@ -204,7 +207,8 @@ struct ConvertJob {
     var rule = ImageSelection.Rule(dataLimit: segmentSize)
     rule.unit = UInt64(clusterSize)
     rule.topLayerOnly = target.isOverlay
-    rule.targetBackingSize = target.isOverlay ? target.image.backing?.virtualSize : nil
+    // Over an existing image the reference writes the zeros beyond the layer below, too.
+    rule.targetBackingSize = target.isOverlay && !options.skipsCreation ? target.image.backing?.virtualSize : nil
     rule.skipsZeros = target.isZero
     rule.copiesZeros = options.sparseBytes == 0
 
