@@ -108,7 +108,9 @@ public struct ImageOpener: Sendable {
                    Specify the 'raw' format explicitly to remove the restrictions.
           """))
       let formats = self.formats
-      guarded = FirstSectorGuard(writable) { head in ImageOpener.best(formats, head, filename: "")?.name == "raw" }
+      guarded = FirstSectorGuard(writable) { head in
+        ImageOpener.best(formats, head, filename: "")?.name == "raw" && ForeignFormats.name(head) == nil
+      }
     }
     if let file = storage as? FileStorage { try file.lock(lock(of: format, options)) }
     var context = context(for: filename, options)
@@ -155,6 +157,9 @@ public struct ImageOpener: Sendable {
     }
     guard let format = ImageOpener.best(formats, head.bytes, filename: filename) else {
       throw ImageError("Could not determine image format: No compatible driver found")
+    }
+    if format.name == "raw", let name = ForeignFormats.name(head.bytes) {
+      throw ImageError("Block format '\(name)' is not supported yet", errno: 95 /* ENOTSUP */)
     }
     return format
   }
