@@ -9,9 +9,23 @@ extension Qcow2Image {
     guard let storage = storage as? any WritableStorage, let data = dataStorage as? any WritableStorage else {
       throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
     }
+    if header.incompatibleFeatures.contains(.dirty) { try repairDirtyImage() }
     let corruption = self.corruption
     try tables.withLock { (tables) throws(ImageError) in
       try tables.beginWriting(storage, data, corruption)
+    }
+  }
+}
+
+extension Qcow2Image {
+  /// Brings the reference counts of an image that was not closed up to date.
+  private func repairDirtyImage() throws(ImageError) {
+    let notify = self.notify
+    do throws(ImageError) {
+      let result = try check(repair: .all) { notify(.line($0)) }
+      if result.corruptions > 0 || result.checkErrors > 0 { throw ImageError.system(5 /* EIO */) }
+    } catch {
+      throw error.prefixed("Could not repair dirty image: ")
     }
   }
 }
