@@ -118,9 +118,15 @@ extension Qcow2Tables {
     var expected: UInt64?
     while offset < range.upperBound {
       if try needsCommit() { try commit() }
+      let unused = writing.refcounts.unusedStart << UInt64(header.clusterBits)
       guard let piece = try nextPiece(offset..<range.upperBound, writing, 0, expected) else {
         expected = nil
         continue
+      }
+      if piece.isNew && piece.hostOffset < unused && !header.hasDataFile {
+        // What was there before must not show.
+        let start = piece.hostOffset.roundedDown(to: header.clusterSize)
+        try writing.storage.zero(start..<start + piece.clusters * header.clusterSize, mayUnmap: true)
       }
       try link([piece], isStored: false)
       if header.hasDataFile, let end = piece.guest.upperBound.roundedUp(to: header.subclusterSize),
@@ -154,6 +160,10 @@ extension Qcow2Tables {
     }
     let fileEnd = writing.storage.length
     do throws(ImageError) {
+      if start << bits < fileEnd {
+        // What was there before must not show.
+        try writing.storage.zero(start << bits..<min(fileEnd, (start + count) << bits), mayUnmap: false)
+      }
       try writing.storage.prepare(min(fileEnd, start << bits)..<(start + count) << bits, mode)
     } catch {
       try refcounts.lower(start..<start + count)

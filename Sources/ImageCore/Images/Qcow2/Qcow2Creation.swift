@@ -167,7 +167,7 @@ extension Refcounts {
 
 extension Qcow2Format.Creation {
   /// The header of the new image, without tables; checks everything that was asked for, in the order of §10.2.
-  func header() throws(ImageError) -> Qcow2Header {
+  package func header() throws(ImageError) -> Qcow2Header {
     let tooLarge = ImageError(
       "Could not resize image: Failed to grow the L1 table: File too large", errno: 27 /* EFBIG */)
     guard let size = size.roundedUp(to: 512), size <= UInt64(Int64.max) else { throw tooLarge }

@@ -78,6 +78,7 @@ extension Qcow2Tables {
     let refcounts = writing.refcounts
     if writing.storage.length < writing.neededLength { try writing.storage.resize(to: writing.neededLength) }
     try refcounts.writeBack()
+    noteRefcountTable(refcounts)
     if writing.changedSliceBytes > 0 {
       try writing.barrier()
       try writeSlices(writing)
@@ -162,12 +163,17 @@ extension Qcow2Tables {
 
   // MARK: The header
 
+  /// The header in memory says where the refcount table is; in the file it was changed when the table was moved.
+  private func noteRefcountTable(_ refcounts: Refcounts) {
+    if header.refcountTableOffset == refcounts.tableOffset { return }
+    header.refcountTableOffset = refcounts.tableOffset
+    header.refcountTableClusters = UInt32(UInt64(refcounts.table.count) * 8 / header.clusterSize)
+  }
+
   /// Writes the whole header; while the image is unfinished only its contents are checked.
   func writeHeader() throws(ImageError) {
     let writing = try writer()
-    let refcounts = writing.refcounts
-    header.refcountTableOffset = refcounts.tableOffset
-    header.refcountTableClusters = UInt32(UInt64(refcounts.table.count) * 8 / header.clusterSize)
+    noteRefcountTable(writing.refcounts)
     let cluster = try header.firstCluster()
     if writing.isUnfinished { return }
     try writing.storage.write(cluster, at: 0)
