@@ -75,7 +75,7 @@ final class Qcow2Check {
   var toldOfBadBlock = false
 
   /// A file is made so long, or twice as long as it is, to hold refcount blocks beyond its end; in bytes.
-  static let largestExtension: UInt64 = 64 << 20
+  static let largestExtension: UInt64 = 8 << 20
   /// Bytes of L2 tables that are kept from the count to the check of the flags.
   static let recentTablesLimit = 32 << 20
 
