@@ -104,7 +104,8 @@ struct CaseRun {
     let actual = try Folders.names(in: oursFolder)
     var faults: [String] = []
     let isAccepted =
-      failed ? given.intersection(expected).isSubset(of: actual) && Set(actual).isSubset(of: expected) : expected == actual
+      failed
+      ? given.intersection(expected).isSubset(of: actual) && Set(actual).isSubset(of: expected) : expected == actual
     if !isAccepted {
       faults.append("files \(expected.joined(separator: " ")) became \(actual.joined(separator: " "))")
     }

@@ -18,7 +18,9 @@ enum Conformance {
       print("ConformanceTests: \(table) skipped: \(error)")
       return
     }
-    let filter = try environment["CONFORMANCE_FILTER"].flatMap { $0.isEmpty ? nil : try NSRegularExpression(pattern: $0) }
+    let filter = try environment["CONFORMANCE_FILTER"].flatMap {
+      $0.isEmpty ? nil : try NSRegularExpression(pattern: $0)
+    }
     let chosen = cases.enumerated().filter { _, test in
       guard let filter else { return true }
       let name = "\(table): \(test.name)"

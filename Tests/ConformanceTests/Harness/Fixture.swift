@@ -16,7 +16,9 @@ final class Fixture: Sendable {
 
   /// Which of the fixture's files the text of a case speaks of.
   func files(namedIn text: String, of all: [String]) -> Set<String> {
-    func isPart(_ character: Character) -> Bool { character.isLetter || character.isNumber || "_-,".contains(character) }
+    func isPart(_ character: Character) -> Bool {
+      character.isLetter || character.isNumber || "_-,".contains(character)
+    }
     var files: Set<String> = []
     for name in all {
       let places = text.ranges(of: name)

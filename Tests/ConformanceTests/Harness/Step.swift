@@ -22,7 +22,8 @@ enum Step: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
       return
     }
     let words = line.split(separator: " ").map(String.init)
-    guard words.count >= 5, words[0] == "patch", let offset = Step.number(words[2]).flatMap(UInt64.init(exactly:)) else {
+    guard words.count >= 5, words[0] == "patch", let offset = Step.number(words[2]).flatMap(UInt64.init(exactly:))
+    else {
       self = .problem(line)
       return
     }
@@ -65,7 +66,8 @@ enum Step: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
   func run(in folder: URL, tools: Tools) async throws {
     switch self {
     case .shell(let command):
-      let result = try await Process.run(shell: command, in: folder, path: tools.referencePath, timeLimit: .seconds(120))
+      let result = try await Process.run(
+        shell: command, in: folder, path: tools.referencePath, timeLimit: .seconds(120))
       guard result.status == 0 else {
         throw HarnessError("setup step failed (\(result.status)): \(command)\n\(result.stderr)\(result.stdout)")
       }

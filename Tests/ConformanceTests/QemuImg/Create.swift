@@ -32,7 +32,8 @@ private let createMatrix: [Case] = {
     for lazy in ["on", "off"] {
       for extended in ["on", "off"] {
         lines.append(
-          "create -f qcow2 -o compression_type=\(compression),lazy_refcounts=\(lazy),extended_l2=\(extended) t.qcow2 2G")
+          "create -f qcow2 -o compression_type=\(compression),lazy_refcounts=\(lazy),extended_l2=\(extended) t.qcow2 2G"
+        )
       }
     }
   }
@@ -69,50 +70,51 @@ private let createPreallocated: [Case] = {
   return Case.lines(lines.joined(separator: "\n"))
 }()
 
-private let createWithBacking = Case.lines(
-  """
-  create -f qcow2 -b base.raw -F raw t.qcow2
-  create -f qcow2 -b base.raw -F raw t.qcow2 8M
-  create -f qcow2 -b base.raw -F raw t.qcow2 1M
-  create -f qcow2 -b base.qcow2 -F qcow2 t.qcow2
-  create -f qcow2 -b base.qcow2 -F qcow2 -o cluster_size=4k t.qcow2
-  create -f qcow2 -b base.qcow2 -F qcow2 -o cluster_size=512 t.qcow2
-  create -f qcow2 -b base.qcow2 -F qcow2 -o cluster_size=2M,compat=0.10 t.qcow2
-  create -f qcow2 -b base.qcow2 -F qcow2 -o extended_l2=on t.qcow2
-  create -f qcow2 -b base.qcow2 -F qcow2 -o extended_l2=on,preallocation=metadata t.qcow2
-  create -f qcow2 -b base.qcow2 -F qcow2 -o extended_l2=on,preallocation=full t.qcow2
-  create -f qcow2 -b base.qcow2 -F qcow2 -o preallocation=metadata t.qcow2
-  create -f qcow2 -b base.qcow2 -F raw t.qcow2
-  create -f qcow2 -b base.qcow2 -F nosuch t.qcow2
-  create -f qcow2 -b base.qcow2 -F '' t.qcow2
-  create -f qcow2 -b '' t.qcow2 1M
-  create -f qcow2 -b '' -F raw t.qcow2 1M
-  create -f qcow2 -o backing_file=base.raw,backing_fmt=raw t.qcow2
-  create -f qcow2 -o backing_file=base.raw,backing_fmt=raw t.qcow2 6M
-  create -f qcow2 -o backing_file=base.raw,backing_fmt=raw -b base.qcow2 -F qcow2 t.qcow2
-  create -f qcow2 -o backing_fmt=raw t.qcow2 1M
-  create -f qcow2 -F raw t.qcow2 1M
-  create -f qcow2 -b nosuch.raw -F raw t.qcow2
-  create -f qcow2 -b nosuch.raw -F raw t.qcow2 1M
-  create -f qcow2 -u -b nosuch.raw -F raw t.qcow2 1M
-  create -f qcow2 -u -b nosuch.raw -F raw t.qcow2
-  create -f qcow2 -u -b nosuch.raw t.qcow2 1M
-  create -f qcow2 -u -b base.raw -F raw t.qcow2
-  create -f qcow2 -b t.qcow2 -F qcow2 t.qcow2 1M
-  create -f qcow2 -b ./base.raw -F raw t.qcow2
-  create -f qcow2 -b file:base.raw -F raw t.qcow2
-  create -f qcow2 -b base.raw -F raw sub/t.qcow2
-  create -f qcow2 -b ../base.raw -F raw sub/t.qcow2
-  create -f qcow2 -b top.qcow2 -F qcow2 t.qcow2
-  $ rm base.qcow2 => create -f qcow2 -b top.qcow2 -F qcow2 t.qcow2
-  create -f qcow2 -b 'json:{"driver":"raw","file":{"driver":"file","filename":"base.raw"}}' -F raw t.qcow2
-  create -f qcow2 -b 'a,b.raw' -F raw t.qcow2
-  create -f qcow2 -o backing_file=a,,b.raw,backing_fmt=raw t.qcow2
-  create -f qcow2 -b odd.raw -F raw t.qcow2
-  create -f raw -b base.raw t.raw 1M
-  create -f raw -F raw t.raw 1M
-  create -b base.raw -F raw t.raw 1M
-  """, fixture: createBases)
+private let createWithBacking =
+  Case.lines(
+    """
+    create -f qcow2 -b base.raw -F raw t.qcow2
+    create -f qcow2 -b base.raw -F raw t.qcow2 8M
+    create -f qcow2 -b base.raw -F raw t.qcow2 1M
+    create -f qcow2 -b base.qcow2 -F qcow2 t.qcow2
+    create -f qcow2 -b base.qcow2 -F qcow2 -o cluster_size=4k t.qcow2
+    create -f qcow2 -b base.qcow2 -F qcow2 -o cluster_size=512 t.qcow2
+    create -f qcow2 -b base.qcow2 -F qcow2 -o cluster_size=2M,compat=0.10 t.qcow2
+    create -f qcow2 -b base.qcow2 -F qcow2 -o extended_l2=on t.qcow2
+    create -f qcow2 -b base.qcow2 -F qcow2 -o extended_l2=on,preallocation=metadata t.qcow2
+    create -f qcow2 -b base.qcow2 -F qcow2 -o extended_l2=on,preallocation=full t.qcow2
+    create -f qcow2 -b base.qcow2 -F qcow2 -o preallocation=metadata t.qcow2
+    create -f qcow2 -b base.qcow2 -F raw t.qcow2
+    create -f qcow2 -b base.qcow2 -F nosuch t.qcow2
+    create -f qcow2 -b base.qcow2 -F '' t.qcow2
+    create -f qcow2 -b '' t.qcow2 1M
+    create -f qcow2 -b '' -F raw t.qcow2 1M
+    create -f qcow2 -o backing_file=base.raw,backing_fmt=raw t.qcow2
+    create -f qcow2 -o backing_file=base.raw,backing_fmt=raw t.qcow2 6M
+    create -f qcow2 -o backing_file=base.raw,backing_fmt=raw -b base.qcow2 -F qcow2 t.qcow2
+    create -f qcow2 -o backing_fmt=raw t.qcow2 1M
+    create -f qcow2 -F raw t.qcow2 1M
+    create -f qcow2 -b nosuch.raw -F raw t.qcow2
+    create -f qcow2 -b nosuch.raw -F raw t.qcow2 1M
+    create -f qcow2 -u -b nosuch.raw -F raw t.qcow2 1M
+    create -f qcow2 -u -b nosuch.raw -F raw t.qcow2
+    create -f qcow2 -u -b nosuch.raw t.qcow2 1M
+    create -f qcow2 -u -b base.raw -F raw t.qcow2
+    create -f qcow2 -b t.qcow2 -F qcow2 t.qcow2 1M
+    create -f qcow2 -b ./base.raw -F raw t.qcow2
+    create -f qcow2 -b file:base.raw -F raw t.qcow2
+    create -f qcow2 -b base.raw -F raw sub/t.qcow2
+    create -f qcow2 -b ../base.raw -F raw sub/t.qcow2
+    create -f qcow2 -b top.qcow2 -F qcow2 t.qcow2
+    $ rm base.qcow2 => create -f qcow2 -b top.qcow2 -F qcow2 t.qcow2
+    create -f qcow2 -b 'json:{"driver":"raw","file":{"driver":"file","filename":"base.raw"}}' -F raw t.qcow2
+    create -f qcow2 -b 'a,b.raw' -F raw t.qcow2
+    create -f qcow2 -o backing_file=a,,b.raw,backing_fmt=raw t.qcow2
+    create -f qcow2 -b odd.raw -F raw t.qcow2
+    create -f raw -b base.raw t.raw 1M
+    create -f raw -F raw t.raw 1M
+    create -b base.raw -F raw t.raw 1M
+    """, fixture: createBases)
   // 7.2 forgets the newline after the hint; ours prints it.
   + ["base.qcow2", "base.raw"].map { base in
     Case(
@@ -162,65 +164,66 @@ private let createWithDataFile = Case.lines(
   $ printf hello >d.raw => create -f qcow2 -o data_file=d.raw t.qcow2 1M
   """)
 
-private let createOptionStrings = Case.lines(
-  """
-  create -f qcow2 -o '' t.qcow2 1M
-  create -f qcow2 -o ,a t.qcow2 1M
-  create -f qcow2 -o a, t.qcow2 1M
-  create -f qcow2 -o a,, t.qcow2 1M
-  create -f qcow2 -o a,,, t.qcow2 1M
-  create -f qcow2 -o , t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts t.qcow2 1M
-  create -f qcow2 -o nolazy_refcounts t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=ON t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=1 t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts= t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=true t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=yes t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=y t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=no t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=n t.qcow2 1M
-  create -f qcow2 -o lazy_refcounts=false t.qcow2 1M
-  create -f qcow2 -o foo=bar t.qcow2 1M
-  create -f qcow2 -o foo t.qcow2 1M
-  create -f qcow2 -o nofoo t.qcow2 1M
-  create -f qcow2 -o cluster_size t.qcow2 1M
-  create -f qcow2 -o nocluster_size t.qcow2 1M
-  create -f qcow2 -o cluster_size= t.qcow2 1M
-  create -f qcow2 -o cluster_size=foo t.qcow2 1M
-  create -f qcow2 -o cluster_size=-1 t.qcow2 1M
-  create -f qcow2 -o cluster_size=16E t.qcow2 1M
-  create -f qcow2 -o cluster_size=0x1000 t.qcow2 1M
-  create -f qcow2 -o cluster_size=4k,cluster_size=8k t.qcow2 1M
-  create -f qcow2 -o cluster_size=4k -o cluster_size=8k t.qcow2 1M
-  create -f qcow2 -o cluster_size=4k -o lazy_refcounts=on t.qcow2 1M
-  create -f qcow2 -o refcount_bits=0x10 t.qcow2 1M
-  create -f qcow2 -o refcount_bits=020 t.qcow2 1M
-  create -f qcow2 -o refcount_bits=8k t.qcow2 1M
-  create -f qcow2 -o refcount_bits= t.qcow2 1M
-  create -f qcow2 -o refcount_bits=-1 t.qcow2 1M
-  create -f qcow2 -o refcount_bits=99999999999999999999 t.qcow2 1M
-  create -f qcow2 -o compat= t.qcow2 1M
-  create -f qcow2 -o compat t.qcow2 1M
-  create -f qcow2 -o size=1M t.qcow2 1M
-  create -f qcow2 -o size=16E t.qcow2
-  create -f qcow2 -o size=-1 t.qcow2
-  create -f qcow2 -o size=1.5x t.qcow2
-  create -f qcow2 -o help
-  create -f qcow2 -o help t.qcow2
-  create -f qcow2 -o '?' t.qcow2
-  create -f qcow2 -o cluster_size=1k,help t.qcow2 1M
-  create -f qcow2 -o nosuch=1,help t.qcow2 1M
-  create -f qcow2 -o help=1 t.qcow2 1M
-  create -f qcow2 -o help,cluster_size=1k
-  create -f raw -o help
-  create -f raw -o help t.raw
-  create -o help t.raw
-  create -f nosuch -o help
-  create -f nosuch -o help t
-  create -f dmg -o help
-  create -f bochs -o help t
-  """)
+private let createOptionStrings =
+  Case.lines(
+    """
+    create -f qcow2 -o '' t.qcow2 1M
+    create -f qcow2 -o ,a t.qcow2 1M
+    create -f qcow2 -o a, t.qcow2 1M
+    create -f qcow2 -o a,, t.qcow2 1M
+    create -f qcow2 -o a,,, t.qcow2 1M
+    create -f qcow2 -o , t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts t.qcow2 1M
+    create -f qcow2 -o nolazy_refcounts t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=ON t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=1 t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts= t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=true t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=yes t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=y t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=no t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=n t.qcow2 1M
+    create -f qcow2 -o lazy_refcounts=false t.qcow2 1M
+    create -f qcow2 -o foo=bar t.qcow2 1M
+    create -f qcow2 -o foo t.qcow2 1M
+    create -f qcow2 -o nofoo t.qcow2 1M
+    create -f qcow2 -o cluster_size t.qcow2 1M
+    create -f qcow2 -o nocluster_size t.qcow2 1M
+    create -f qcow2 -o cluster_size= t.qcow2 1M
+    create -f qcow2 -o cluster_size=foo t.qcow2 1M
+    create -f qcow2 -o cluster_size=-1 t.qcow2 1M
+    create -f qcow2 -o cluster_size=16E t.qcow2 1M
+    create -f qcow2 -o cluster_size=0x1000 t.qcow2 1M
+    create -f qcow2 -o cluster_size=4k,cluster_size=8k t.qcow2 1M
+    create -f qcow2 -o cluster_size=4k -o cluster_size=8k t.qcow2 1M
+    create -f qcow2 -o cluster_size=4k -o lazy_refcounts=on t.qcow2 1M
+    create -f qcow2 -o refcount_bits=0x10 t.qcow2 1M
+    create -f qcow2 -o refcount_bits=020 t.qcow2 1M
+    create -f qcow2 -o refcount_bits=8k t.qcow2 1M
+    create -f qcow2 -o refcount_bits= t.qcow2 1M
+    create -f qcow2 -o refcount_bits=-1 t.qcow2 1M
+    create -f qcow2 -o refcount_bits=99999999999999999999 t.qcow2 1M
+    create -f qcow2 -o compat= t.qcow2 1M
+    create -f qcow2 -o compat t.qcow2 1M
+    create -f qcow2 -o size=1M t.qcow2 1M
+    create -f qcow2 -o size=16E t.qcow2
+    create -f qcow2 -o size=-1 t.qcow2
+    create -f qcow2 -o size=1.5x t.qcow2
+    create -f qcow2 -o help
+    create -f qcow2 -o help t.qcow2
+    create -f qcow2 -o '?' t.qcow2
+    create -f qcow2 -o cluster_size=1k,help t.qcow2 1M
+    create -f qcow2 -o nosuch=1,help t.qcow2 1M
+    create -f qcow2 -o help=1 t.qcow2 1M
+    create -f qcow2 -o help,cluster_size=1k
+    create -f raw -o help
+    create -f raw -o help t.raw
+    create -o help t.raw
+    create -f nosuch -o help
+    create -f nosuch -o help t
+    create -f dmg -o help
+    create -f bochs -o help t
+    """)
   + [
     Case(
       "create -f qcow2 -o cluster_size=0x1k t.qcow2 1M",

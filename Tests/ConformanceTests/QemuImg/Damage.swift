@@ -185,7 +185,10 @@ private let featureDamage =
     """)
   + damaged(
     "t.qcow2",
-    ["resize % 8M ; info %", "resize % 8M ; check %", "check -r all % ; info % ; check %", "convert -n -O qcow2 t.qcow2 t.qcow2"],
+    [
+      "resize % 8M ; info %", "resize % 8M ; check %", "check -r all % ; info % ; check %",
+      "convert -n -O qcow2 t.qcow2 t.qcow2",
+    ],
     """
     72 u64 2
     72 u64 1

@@ -76,5 +76,5 @@ let ddCases: [Case] =
           qemu-img: mixed.raw: error while creating output image: Failed to get "write" lock
           Is another process using the image [mixed.raw]?
 
-          """, status: 1, files: .unchecked)),
+          """, status: 1, files: .unchecked))
   ]

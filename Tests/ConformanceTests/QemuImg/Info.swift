@@ -2,7 +2,8 @@
 let infoCases: [Case] = {
   let files = [
     "t.qcow2", "snap.qcow2", "bm.qcow2", "ext.qcow2", "data.qcow2", "v2.qcow2", "zstd.qcow2", "small.qcow2",
-    "bits1.qcow2", "lazy.qcow2", "top.qcow2", "mid.qcow2", "extop.qcow2", "empty.qcow2", "zero.qcow2", "base.raw", "zero.raw", "hole.raw", "odd.raw", "tiny.raw", "mixed.raw",
+    "bits1.qcow2", "lazy.qcow2", "top.qcow2", "mid.qcow2", "extop.qcow2", "empty.qcow2", "zero.qcow2", "base.raw",
+    "zero.raw", "hole.raw", "odd.raw", "tiny.raw", "mixed.raw",
   ]
   let each = files.map { "info \($0) ; info --output=json \($0)" }
   let chains = ["top.qcow2", "mid.qcow2", "t.qcow2", "base.raw", "data.qcow2"].map {

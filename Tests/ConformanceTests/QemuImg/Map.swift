@@ -5,7 +5,8 @@ let emptyMap = Mask(#"\[\{ "start": \d+, "length": 0, [^}]*\}\]"#, "[]", id: "Q-
 let mapCases: [Case] = {
   let files = [
     "t.qcow2", "snap.qcow2", "bm.qcow2", "ext.qcow2", "data.qcow2", "v2.qcow2", "zstd.qcow2", "small.qcow2",
-    "bits1.qcow2", "lazy.qcow2", "top.qcow2", "mid.qcow2", "extop.qcow2", "empty.qcow2", "zero.qcow2", "base.raw", "hole.raw", "odd.raw", "tiny.raw", "mixed.raw",
+    "bits1.qcow2", "lazy.qcow2", "top.qcow2", "mid.qcow2", "extop.qcow2", "empty.qcow2", "zero.qcow2", "base.raw",
+    "hole.raw", "odd.raw", "tiny.raw", "mixed.raw",
   ]
   let each = files.map { "map \($0) ; map --output=json \($0)" }
   let ranges = [
@@ -65,6 +66,6 @@ let mapCases: [Case] = {
         "map a.qcow2", name: "map of two images that back each other", setup: [backingLoop],
         deviation: Deviation(
           "Q-3", stdout: "",
-          stderr: "qemu-img: Could not open 'a.qcow2': Backing file 'a.qcow2' creates an infinite loop.\n", status: 1)),
+          stderr: "qemu-img: Could not open 'a.qcow2': Backing file 'a.qcow2' creates an infinite loop.\n", status: 1))
     ]
 }()

@@ -23,7 +23,7 @@ let measureCases: [Case] = {
   }
   for line in [
     "measure -O raw --size 1000", "measure --size 1G --output=json", "measure -O raw -o foo=bar --size 1",
-    "measure -O raw -o preallocation=full --size 1M", 
+    "measure -O raw -o preallocation=full --size 1M",
     "measure -O qcow2 -o compat=0.10 bm.qcow2", "measure -O qcow2 -l one snap.qcow2",
     "measure -O qcow2 -l nosuch snap.qcow2", "measure -O qcow2 -l snapshot.id=2 snap.qcow2",
     "measure -O qcow2 -l snapshot.foo=2 snap.qcow2", "measure -O qcow2 -l one base.raw",
@@ -33,7 +33,10 @@ let measureCases: [Case] = {
     "measure -O file --size 1M", "measure -O qcow2 --size 1M --output=human", "measure -O '' --size 1M",
   ] { lines.append(line) }
   return Case.lines(lines.joined(separator: "\n"), fixture: images)
-    + [Case("measure -O qcow2 -o help --size 1G", deviation: Deviation("Q-16", stdout: measureHelp, stderr: "", status: 0))]
+    + [
+      Case(
+        "measure -O qcow2 -o help --size 1G", deviation: Deviation("Q-16", stdout: measureHelp, stderr: "", status: 0))
+    ]
     + ["raw", "qcow2"].map { format in
       Case(
         "measure -O \(format) -o size=5G --size 1M",

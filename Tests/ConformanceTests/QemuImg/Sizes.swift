@@ -41,7 +41,8 @@ private let outOfRange: [Case] =
     Case(
       "create -f raw -o size=\(text) t.raw",
       deviation: Deviation(
-        "Q-17", stdout: "", stderr: "qemu-img: t.raw: Value '\(text)' is out of range for parameter 'size'\n", status: 1,
+        "Q-17", stdout: "", stderr: "qemu-img: t.raw: Value '\(text)' is out of range for parameter 'size'\n",
+        status: 1,
         files: .unchecked))
   }
   + [
