@@ -74,13 +74,14 @@ final class Qcow2Check {
   /// Whether refcount blocks are met that are not aligned, which was told already.
   var toldOfBadBlock = false
 
-  /// A file is made so long, or twice as long as it is, to hold refcount blocks beyond its end; in bytes.
-  static let largestExtension: UInt64 = 8 << 20
+  /// How long the file may become to hold refcount blocks that lie beyond its end, in bytes: 8 MiB, or twice what it is.
+  let extensionLimit: UInt64
   /// Bytes of L2 tables that are kept from the count to the check of the flags.
   static let recentTablesLimit = 32 << 20
 
   init(_ image: Qcow2Image, repair: RepairMode, message: @escaping (String) -> Void) throws(ImageError) {
     storage = image.storage
+    extensionLimit = max(storage.length.saturatingAdd(storage.length), 8 << 20)
     self.repair = repair
     self.message = message
     notify = image.notify

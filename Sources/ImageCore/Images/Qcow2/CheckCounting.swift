@@ -201,7 +201,7 @@ extension Qcow2Check {
       repaired("Repairing refcount block \(index) is outside image")
       // Far away there is no block that a cut file could have lost: the table is built anew without it, rather than the
       // file made as long as the damaged entry says.
-      guard offset <= max(fileLength.saturatingAdd(fileLength), Qcow2Check.largestExtension) else {
+      guard offset <= extensionLimit else {
         needsRebuild = true
         return
       }
