@@ -3,8 +3,21 @@ import Images
 import Storage
 
 extension Qcow2Image {
-  /// Prepares an image that was opened for writing: loads the refcount table, learns where metadata is, and takes away
-  /// autoclear bits that we do not know, because what they promise will not hold any longer.
+  /// Takes away autoclear bits that we do not know and bitmaps that were not kept up to date, before anything is written:
+  /// what they promise will not hold any longer.
+  func dropUnkeptPromises() throws(ImageError) {
+    guard let storage = storage as? any WritableStorage else { return }
+    try tables.withLock { (tables) throws(ImageError) in
+      let known = tables.header.autoclearFeatures.intersection(.known)
+      if known == tables.header.autoclearFeatures && !tables.header.extensions.hasStaleBitmaps { return }
+      tables.header.autoclearFeatures = known
+      tables.header.extensions.hasStaleBitmaps = false
+      try storage.write(try tables.header.firstCluster(), at: 0)
+      try storage.flush()
+    }
+  }
+
+  /// Prepares an image that was opened for writing: loads the refcount table, and learns where metadata is.
   func beginWriting() throws(ImageError) {
     guard let storage = storage as? any WritableStorage, let data = dataStorage as? any WritableStorage else {
       throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
@@ -40,13 +53,6 @@ extension Qcow2Tables {
       storage: storage, header: header, table: table, metadata: try metadataMap(table), isUnfinished: false,
       corruption: corruption)
     writing = Qcow2Writing(storage: storage, dataStorage: data, refcounts: refcounts, header: header)
-    let known = header.autoclearFeatures.intersection(.known)
-    if known != header.autoclearFeatures || header.extensions.hasStaleBitmaps {
-      header.autoclearFeatures = known
-      header.extensions.hasStaleBitmaps = false
-      try writeHeader()
-      try storage.flush()
-    }
   }
 
   /// Where the image's metadata lies.

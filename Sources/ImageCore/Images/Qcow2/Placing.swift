@@ -332,7 +332,9 @@ extension Qcow2Tables {
   }
 
   /// The host clusters that an entry refers to have one reference less.
-  func release(_ entry: L2Entry, _ writing: Qcow2Writing, _ rules: EntryRules) throws(ImageError) {
+  func release(_ entry: L2Entry, _ writing: Qcow2Writing, _ rules: EntryRules, givesBack: Bool = false)
+    throws(ImageError)
+  {
     if rules.hasDataFile { return }
     let bits = UInt64(header.clusterBits)
     switch entry.kind(rules) {
@@ -344,11 +346,12 @@ extension Qcow2Tables {
         writing.refcounts.corruption.nonFatal("Cannot free unaligned cluster \(alternateHex(entry.offset))")
         return
       }
-      try writing.refcounts.release(cluster..<cluster + 1)
+      try writing.refcounts.release(cluster..<cluster + 1, givesBack: givesBack)
     case .compressed:
       let data = entry.compressedData(rules)
       // At most two clusters; the sum cannot overflow, offsets have 62 bits at most.
-      try writing.refcounts.release(data.offset >> bits..<((data.offset + data.length - 1) >> bits) + 1)
+      try writing.refcounts.release(
+        data.offset >> bits..<((data.offset + data.length - 1) >> bits) + 1, givesBack: givesBack)
     }
   }
 }

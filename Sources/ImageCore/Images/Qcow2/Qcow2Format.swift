@@ -50,7 +50,10 @@ extension Qcow2Image {
       storage, dataStorage: dataStorage, header: header, snapshots: snapshots, bitmaps: bitmaps,
       filename: context.filename, use: context.use, notify: context.notify)
     // A check looks first, and writes what it finds necessary.
-    if context.use.isWriting && !context.isCheck { try beginWriting() }
+    if context.use.isWriting {
+      try dropUnkeptPromises()
+      if !context.isCheck { try beginWriting() }
+    }
   }
 
   private static func warnOfStaleBitmaps(_ header: Qcow2Header, _ context: OpenContext) {

@@ -35,6 +35,8 @@ package final class Refcounts {
   package internal(set) var unusedStart: UInt64
   /// Clusters whose counts are to fall by one.
   var released: [Range<UInt64>] = []
+  /// Of these, clusters whose space the file system gets back when nothing refers to them any more.
+  private var unneeded: [Range<UInt64>] = []
 
   private var blocks: [Int: RefcountBlock] = [:]
   private var lastBlock: RefcountBlock?
@@ -225,10 +227,18 @@ package final class Refcounts {
     }
   }
 
-  /// One reference to each of `clusters` goes away with the next write-back of the tables.
-  package func release(_ clusters: Range<UInt64>) throws(ImageError) {
+  /// One reference to each of `clusters` goes away with the next write-back of the tables. `givesBack`: what nothing
+  /// refers to then is given back to the file system.
+  package func release(_ clusters: Range<UInt64>, givesBack: Bool = false) throws(ImageError) {
     if clusters.isEmpty { return }
     if isUnfinished { return try lower(clusters) }
+    if givesBack {
+      if let last = unneeded.last, last.upperBound == clusters.lowerBound {
+        unneeded[unneeded.count - 1] = last.lowerBound..<clusters.upperBound
+      } else {
+        unneeded.append(clusters)
+      }
+    }
     if let last = released.last, last.upperBound == clusters.lowerBound {
       released[released.count - 1] = last.lowerBound..<clusters.upperBound
     } else {
@@ -244,6 +254,19 @@ package final class Refcounts {
     let ranges = released
     released = []
     for range in ranges { try lower(range) }
+    let candidates = unneeded
+    unneeded = []
+    for range in candidates { try giveBack(range) }
+  }
+
+  /// Gives the space of those of `clusters` back that nothing refers to.
+  private func giveBack(_ clusters: Range<UInt64>) throws(ImageError) {
+    var start = clusters.lowerBound
+    for cluster in clusters where try count(cluster) != 0 {
+      try storage.discard(start << clusterBits..<cluster << clusterBits)
+      start = cluster + 1
+    }
+    try storage.discard(start << clusterBits..<clusters.upperBound << clusterBits)
   }
 
   // MARK: Writing back

@@ -89,7 +89,7 @@ extension Qcow2Image {
     if let warning {
       notify(.warning(warning.prefixed("Failed to truncate the tail of the image: ").message))
     }
-    if header.hasDataFile, let data = dataStorage as? any WritableStorage, header.hasRawDataFile {
+    if header.hasDataFile, let data = dataStorage as? any WritableStorage {
       do throws(ImageError) {
         try data.resize(to: size)
       } catch {

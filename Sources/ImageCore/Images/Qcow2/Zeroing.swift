@@ -50,7 +50,7 @@ extension Qcow2Tables {
           try change(slice, writing)
           slice.words[place * step] = entry
           if step == 2 { slice.words[place * step + 1] = bitmap }
-          if drops { try release(target.entry, writing, rules) }
+          if drops { try release(target.entry, writing, rules, givesBack: true) }
         }
         position += 1
       }
