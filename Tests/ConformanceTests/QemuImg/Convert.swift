@@ -236,14 +236,10 @@ private let convertOnto =
     $ qemu-img create -q -f qcow2 o.qcow2 20M ; qemu-img bitmap --add o.qcow2 b => convert -n -O qcow2 rule.raw o.qcow2 ; check o.qcow2 ; info --output=json o.qcow2
     $ cp pattern.raw o.raw => convert -n pattern.raw o.raw
     $ cp rule.raw o.raw => convert -n pattern.raw o.raw
-    """, fixture: inputs, masks: diskSize)
-  // What freed clusters hold is nobody's business: the reference punches them out of the file (Q-46).
-  + Case.lines(
-    """
     $ qemu-img create -q -f qcow2 o.qcow2 30M ; qemu-io -f qcow2 -c 'write -q -P 77 0 30M' o.qcow2 => convert -n -O qcow2 sparse.raw o.qcow2
     $ qemu-img create -q -f qcow2 -o compat=0.10 o.qcow2 20M ; qemu-io -f qcow2 -c 'write -q -P 77 0 20M' o.qcow2 => convert -n -O qcow2 sparse.raw o.qcow2
     $ qemu-img create -q -f qcow2 -o extended_l2=on o.qcow2 20M ; qemu-io -f qcow2 -c 'write -q -P 77 0 20M' o.qcow2 => convert -n -O qcow2 sparse.raw o.qcow2
-    """, fixture: inputs, files: .contentOf(["o.qcow2"]), masks: diskSize)
+    """, fixture: inputs, masks: diskSize)
   + Case.lines(
     """
     $ qemu-img create -q -f qcow2 o.qcow2 20M => convert -n -c -O qcow2 text.raw o.qcow2
