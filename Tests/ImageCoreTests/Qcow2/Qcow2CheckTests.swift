@@ -62,6 +62,26 @@ import Testing
     #expect(file.bytes == before)
   }
 
+  /// An L1 entry that points at guest data, or at the header, must not make a repair write there.
+  @Test(arguments: [UInt64(0x5000), 0x1000, 0x2000, 0x3000])
+  func whatIsNoTableIsNotWrittenTo(_ wrong: UInt64) throws {
+    let file = storage {
+      // Two L1 entries: the second shows where the first should have pointed.
+      $0.put(UInt64(4 << 20), at: 24)
+      $0.put(UInt32(2), at: 36)
+      $0.put(UInt64(1) << 63 | wrong, at: Qcow2ImageBytes.l1)
+      $0.put(UInt64(1) << 63 | UInt64(Qcow2ImageBytes.l2), at: Qcow2ImageBytes.l1 + 8)
+    }
+    let before = file.bytes
+    _ = try check(file, .all)
+    // Header fields that say where things are, and guest data.
+    let guest = 5 * 4096..<8 * 4096
+    #expect(Array(file.bytes[guest]) == Array(before[guest]))
+    #expect(Array(file.bytes[0..<48]) == Array(before[0..<48]))
+    let image = try Qcow2ImageBytes.open(file)
+    #expect(try image.bytes(at: (2 << 20) + 4096, count: 1) == [0x12])
+  }
+
   @Test func clustersUsedTwice() throws {
     let file = storage { $0.put(UInt64(1) << 63 | 0x5000, at: Qcow2ImageBytes.l2 + 16) }
     let (found, lines) = try check(file)

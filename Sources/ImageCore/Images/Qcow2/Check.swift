@@ -63,6 +63,10 @@ final class Qcow2Check {
   var walked = ClusterSet()
   /// L2 tables that were met again: so many more times.
   var repeated: [UInt64: UInt64] = [:]
+  /// How often L2 tables were met after the first time.
+  var visits: [UInt64: UInt64] = [:]
+  /// Entries that may be repaired once everything is counted.
+  var misplacedZeros: [MisplacedZeros] = []
   /// Tables that were read, for the check of the flags; bounded.
   var recentTables: [UInt64: [UInt64]] = [:]
   /// The refcount table cannot be used as it is.
@@ -78,6 +82,19 @@ final class Qcow2Check {
   let extensionLimit: UInt64
   /// Bytes of L2 tables that are kept from the count to the check of the flags.
   static let recentTablesLimit = 32 << 20
+
+  /// A preallocated cluster whose offset is not aligned.
+  struct MisplacedZeros {
+    /// Where its entry is, and what the entry's first word should be.
+    var tableOffset: UInt64
+    var index: Int
+    var word: UInt64
+    /// The impossible offset in bytes.
+    var offset: UInt64
+    var times: UInt64
+    var isActive: Bool
+    var fault: String
+  }
 
   init(_ image: Qcow2Image, repair: RepairMode, message: @escaping (String) -> Void) throws(ImageError) {
     storage = image.storage
@@ -105,6 +122,7 @@ final class Qcow2Check {
     if repair != .none { try repairCounts(counted) }
     try checkFlags()
     if rewritesSnapshots { try rewriteSnapshots() }
+    if repair != .none { try clearUnknownAutoclearBits() }
     if repair != .none && result.corruptions == 0 && result.checkErrors == 0 { try clearMarks() }
   }
 
@@ -127,6 +145,7 @@ final class Qcow2Check {
     references = ReferenceCounts(clusters: clusters)
     walked = ClusterSet()
     repeated.removeAll()
+    visits.removeAll()
     recentTables.removeAll()
     needsRebuild = false
     hidesReferences = false
@@ -134,6 +153,14 @@ final class Qcow2Check {
     result.compressedClusters = 0
     result.fragmentedClusters = 0
     try countReferences()
+  }
+
+  /// What unknown autoclear bits promise does not hold for an image that was changed.
+  private func clearUnknownAutoclearBits() throws(ImageError) {
+    let known = header.autoclearFeatures.intersection(.known)
+    guard let writable, header.version >= 3, known != header.autoclearFeatures else { return }
+    header.autoclearFeatures = known
+    try writable.writeBigEndianWord(known.rawValue, at: 88)
   }
 
   /// The image is sound now: dirty, then corrupt bit are taken away.

@@ -66,6 +66,8 @@ extension Qcow2Check {
       }
       return
     }
+    // A block that is also something else, guest data perhaps, is not written to: it has to be rebuilt elsewhere.
+    let isOnlyBlock = !words.isEmpty && references[offset / clusterSize] == 1
     var changed = false
     for cluster in start..<end {
       let place = Int(cluster - start)
@@ -77,7 +79,7 @@ extension Qcow2Check {
       if count == expected { continue }
       let isLeak = count > expected
       if !isLeak && count == 0 { needsRebuild = true }
-      if let fix, isLeak ? fix.leaks : fix.errors, !words.isEmpty {
+      if let fix, isLeak ? fix.leaks : fix.errors, isOnlyBlock {
         message("Repairing cluster \(cluster) refcount=\(count) reference=\(expected)")
         width.setCount(&words, place, expected)
         stored[cluster] = expected

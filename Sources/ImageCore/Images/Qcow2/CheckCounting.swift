@@ -35,6 +35,28 @@ extension Qcow2Check {
     if let place = header.extensions.encryptionHeader { _ = count(place.offset, place.length) }
     try countBitmaps()
     try countRefcountBlocks()
+    try repairMisplacedZeros()
+  }
+
+  /// Turns preallocated clusters with impossible offsets into plain zeros, where the table is nothing but a table.
+  private func repairMisplacedZeros() throws(ImageError) {
+    for zeros in misplacedZeros {
+      if let writable, isOnlyTable(zeros.tableOffset) {
+        repaired("Repairing " + zeros.fault)
+        try writable.writeBigEndianWord(zeros.word, at: zeros.tableOffset + UInt64(zeros.index * 8))
+        recentTables[zeros.tableOffset] = nil
+        if zeros.isActive { result.allocatedClusters &-= zeros.times }
+      } else {
+        corruption("ERROR " + zeros.fault)
+        if !header.hasDataFile { _ = count(zeros.offset, clusterSize, times: zeros.times) }
+      }
+    }
+    misplacedZeros.removeAll()
+  }
+
+  /// Whether all references to the L2 table at `offset` are those of L1 entries: then writing to it changes no data.
+  func isOnlyTable(_ offset: UInt64) -> Bool {
+    references[offset / clusterSize] == 1 + (visits[offset] ?? 0)
   }
 
   /// Counts a reference to every cluster that `length` bytes at `offset` touch; false when they are not in the file.
@@ -82,15 +104,7 @@ extension Qcow2Check {
       let entry = L1Entry(rawValue: try table.word(index))
       // COPIED without a table means nothing; the reference takes the header for a table then.
       if entry.reservedBits != 0 || entry.offset == 0 {
-        // Nobody reads these bits, so that they can be cleared; the reference leaves them.
-        let fault = "L1 entry with reserved bits set: \(hex(entry.rawValue))"
-        if repair == .all, let writable, offset % clusterSize == 0 {
-          repaired("Repairing " + fault)
-          let word = entry.offset == 0 ? 0 : entry.rawValue & ~EntryBits.reservedL1
-          try writable.writeBigEndianWord(word, at: offset + UInt64(index * 8))
-        } else {
-          corruption("ERROR found " + fault)
-        }
+        corruption("ERROR found L1 entry with reserved bits set: \(hex(entry.rawValue))")
       }
       if entry.offset != 0 { try countL2Table(entry.offset, isActive: isActive) }
       index = try table.firstNonZero(index + 1, below: entries)
@@ -109,6 +123,7 @@ extension Qcow2Check {
     if !walked.insert(offset / clusterSize) {
       // Met before: what it says counts once more, when all tables have been seen.
       repeated[offset, default: 0] += 1
+      visits[offset, default: 0] += 1
       return
     }
     let words = try readTable(offset)
@@ -256,18 +271,10 @@ private struct L2Walk {
   }
 
   private mutating func visit(_ index: Int, _ step: Int) throws(ImageError) {
-    var entry = L2Entry(rawValue: words[index])
+    let entry = L2Entry(rawValue: words[index])
     let bitmap = step == 2 ? SubclusterBitmap(rawValue: words[index + 1]) : nil
-    if !entry.isCompressed {
-      let wrong = wrongBits(entry)
-      if wrong != 0 {
-        let fault = "l2 entry with reserved bits set: \(check.hex(entry.rawValue))"
-        if try repairEntry(index, entry.rawValue & ~wrong, "Repairing " + fault) {
-          entry.rawValue &= ~wrong
-        } else {
-          check.corruption("ERROR found " + fault)
-        }
-      }
+    if !entry.isCompressed && hasWrongBits(entry) {
+      check.corruption("ERROR found l2 entry with reserved bits set: \(check.hex(entry.rawValue))")
     }
     switch entry.kind(check.rules) {
     case .compressed:
@@ -282,12 +289,11 @@ private struct L2Walk {
     }
   }
 
-  /// Bits of a standard entry that should be 0, as far as clearing them changes nothing.
+  /// Whether bits of a standard entry are set that should be 0.
   ///
   /// The reference does not see an entry that is only COPIED: there is nothing that it could own (§24, 23).
-  private func wrongBits(_ entry: L2Entry) -> UInt64 {
-    if entry.rawValue == EntryBits.copied && !check.rules.hasDataFile { return EntryBits.copied }
-    return entry.reservedBits
+  private func hasWrongBits(_ entry: L2Entry) -> Bool {
+    entry.reservedBits != 0 || (entry.rawValue == EntryBits.copied && !check.rules.hasDataFile)
   }
 
   /// Reading such a cluster fails in version 2; the reference's check passes it (§24, 24).
@@ -295,16 +301,6 @@ private struct L2Walk {
     if check.header.version < 3 && entry.rawValue & EntryBits.zero != 0 {
       check.corruption("ERROR zero cluster entry in pre-v3 image: \(check.hex(entry.rawValue))")
     }
-  }
-
-  /// Changes a word of the table in the file, if that is allowed; whether it is.
-  private mutating func repairEntry(_ index: Int, _ word: UInt64, _ text: String) throws(ImageError) -> Bool {
-    guard check.repair == .all, let writable = check.writable else { return false }
-    check.repaired(text)
-    words[index] = word
-    try writable.writeBigEndianWord(word, at: tableOffset + UInt64(index * 8))
-    check.recentTables[tableOffset] = nil
-    return true
   }
 
   private mutating func visitCompressed(
@@ -315,7 +311,7 @@ private struct L2Walk {
       entry.rawValue &= ~EntryBits.copied
       let offset = entry.compressedData(check.rules).offset
       let fault = "coffset=0x\(check.hex(offset)): copied flag must never be set for compressed clusters"
-      if !(try repairEntry(index, entry.rawValue, "Repairing " + fault)) { check.corruption("ERROR: " + fault) }
+      check.corruption("ERROR: " + fault)
     }
     if check.rules.hasDataFile {
       check.corruption("ERROR compressed cluster \(number) with data file, entry=0x\(check.hex(entry.rawValue))")
@@ -362,8 +358,12 @@ private struct L2Walk {
           "ERROR offset=\(check.hex(offset)): Data cluster is not properly aligned; L2 entry corrupted.")
       } else {
         let fault = "offset=\(check.hex(offset)): Preallocated cluster is not properly aligned; L2 entry corrupted."
-        if try repairEntry(index, bitmap == nil ? L2Entry.zeroPlain.rawValue : 0, "Repairing " + fault) {
-          if isActive { check.result.allocatedClusters &-= times }
+        if check.repair == .all {
+          // Decided when everything was counted: what is taken for a table here may be something else, too.
+          check.misplacedZeros.append(
+            Qcow2Check.MisplacedZeros(
+              tableOffset: tableOffset, index: index, word: bitmap == nil ? L2Entry.zeroPlain.rawValue : 0,
+              offset: offset, times: times, isActive: isActive, fault: fault))
           return
         }
         check.corruption("ERROR " + fault)

@@ -23,7 +23,8 @@ extension Qcow2Check {
   private func checkFlags(_ index: Int, _ entry: L1Entry, _ fixes: Bool, _ seen: inout ClusterSet) throws(ImageError) {
     if let count = try knownCount(entry.offset), (count == 1) != entry.isCopied {
       let text = "OFLAG_COPIED L2 cluster: l1_index=\(index) l1_entry=\(hex(entry.rawValue)) refcount=\(count)"
-      if fixes, let writable {
+      // Only where nothing but the L1 table lies.
+      if fixes, let writable, references[(header.l1TableOffset + UInt64(index * 8)) / clusterSize] == 1 {
         repaired("Repairing " + text)
         try writable.writeBigEndianWord(
           entry.rawValue ^ EntryBits.copied, at: header.l1TableOffset + UInt64(index * 8))
@@ -35,7 +36,8 @@ extension Qcow2Check {
     guard entry.offset % clusterSize == 0, entry.offset < fileLength, seen.insert(entry.offset / clusterSize) else {
       return
     }
-    try checkFlags(tableAt: entry.offset, fixes)
+    // A cluster that is also guest data, or another structure, is not written to for the sake of a flag.
+    try checkFlags(tableAt: entry.offset, fixes && isOnlyTable(entry.offset))
   }
 
   private func checkFlags(tableAt offset: UInt64, _ fixes: Bool) throws(ImageError) {

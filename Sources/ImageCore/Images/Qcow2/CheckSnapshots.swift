@@ -29,6 +29,7 @@ extension Qcow2Check {
     for index in 0..<count {
       guard try readSnapshot(&reader, index, of: count) else { break }
     }
+    completeRecords()
     snapshotTableSize = snapshots.isEmpty ? 0 : reader.size
   }
 
@@ -36,11 +37,11 @@ extension Qcow2Check {
   private func readSnapshot(_ reader: inout SnapshotTableReader, _ index: UInt32, of count: UInt32) throws(ImageError)
     -> Bool
   {
-    var (record, extraLength): (SnapshotRecord, UInt32)
+    let (record, extraLength): (SnapshotRecord, UInt32)
     do throws(ImageError) {
       (record, extraLength) = try reader.next()
     } catch {
-      notify(.error("ERROR failed to read the snapshot table: \(error.message)"))
+      notify(.error("ERROR failed to read the snapshot table: Failed to read snapshot table: \(error.message)"))
       throw error
     }
     if extraLength > SnapshotRecord.extraDataLimit {
@@ -66,17 +67,22 @@ extension Qcow2Check {
       rewritesSnapshots = true
       return false
     }
-    if header.version >= 3 && record.extraData.count < SnapshotRecord.extraDataNeeded {
+    snapshots.append(record)
+    return true
+  }
+
+  /// Version 3 asks for extra data in every record.
+  private func completeRecords() {
+    guard header.version >= 3 else { return }
+    for index in snapshots.indices where snapshots[index].extraData.count < SnapshotRecord.extraDataNeeded {
       if repair == .all {
         repaired("Repairing snapshot table entry \(index) is incomplete")
-        record = record.completed(diskSize: header.virtualSize)
+        snapshots[index] = snapshots[index].completed(diskSize: header.virtualSize)
         rewritesSnapshots = true
       } else {
         corruption("ERROR snapshot table entry \(index) is incomplete")
       }
     }
-    snapshots.append(record)
-    return true
   }
 
   /// Counts the table's own clusters.
@@ -137,7 +143,7 @@ extension Qcow2Check {
     let perBlock = header.refcountBlockEntries
     guard let writable, cluster / perBlock < UInt64(refcountTable.count) else { return false }
     let offset = try refcountTable.word(Int(cluster / perBlock)) & ~EntryBits.reservedRefcountTable
-    guard offset != 0, offset % clusterSize == 0 else { return false }
+    guard offset != 0, offset % clusterSize == 0, references[offset / clusterSize] == 1 else { return false }
     let width = RefcountWidth(order: header.refcountOrder)
     var words = try storage.readLittleEndianWords(at: offset, count: Int(clusterSize / 8))
     let count = width.count(words, Int(cluster % perBlock))

@@ -230,7 +230,7 @@ package struct Qcow2Header: Sendable, Equatable {
     guard UInt64(l1Size) >= needed else { throw ImageError("L1 table is too small") }
     let method = bytes.bigEndian(at: 32, as: UInt32.self)
     guard let encryption = Encryption(rawValue: method) else {
-      throw ImageError("Unsupported encryption method \(method)")
+      throw ImageError("Unsupported encryption method \(Int32(bitPattern: method))")
     }
     self.encryption = encryption
     try checkEncryptionFormat(rules.encryptionFormat)

@@ -143,6 +143,8 @@ package struct SnapshotTableReader {
   ///
   /// - Returns: the record, and the length in bytes that its extra data has in the file.
   package mutating func next() throws(ImageError) -> (record: SnapshotRecord, extraLength: UInt32) {
+    // Offsets end here in the reference's block layer.
+    guard start <= UInt64(Int64.max) - (1 << 30) else { throw .system(5 /* EIO */) }
     var place = position.roundedUp(to: 8) ?? position
     let fixed = try bytes(at: place, count: SnapshotRecord.fixedLength)
     let view = fixed.rawBytes
@@ -188,7 +190,7 @@ extension Qcow2Header {
       do throws(ImageError) {
         (record, extraLength) = try reader.next()
       } catch {
-        throw ImageError("Failed to read snapshot table", errno: error.errno)
+        throw error.prefixed("Failed to read snapshot table: ")
       }
       guard extraLength <= SnapshotRecord.extraDataLimit else {
         throw ImageError(
