@@ -82,6 +82,16 @@ import Testing
     #expect(try image.bytes(at: (2 << 20) + 4096, count: 1) == [0x12])
   }
 
+  /// The only L1 entry points at guest data: nothing refers to the right table and its clusters any more.
+  @Test func guestDataTakenForATableIsKept() throws {
+    let file = storage { $0.put(UInt64(1) << 63 | 0x5000, at: Qcow2ImageBytes.l1) }
+    let before = file.bytes
+    _ = try check(file, .all)
+    #expect(Array(file.bytes[4 * 4096..<8 * 4096]) == Array(before[4 * 4096..<8 * 4096]))
+    let (result, _) = try check(file)
+    #expect(result.corruptions > 0)
+  }
+
   @Test func clustersUsedTwice() throws {
     let file = storage { $0.put(UInt64(1) << 63 | 0x5000, at: Qcow2ImageBytes.l2 + 16) }
     let (found, lines) = try check(file)

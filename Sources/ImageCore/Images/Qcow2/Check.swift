@@ -65,8 +65,10 @@ final class Qcow2Check {
   var repeated: [UInt64: UInt64] = [:]
   /// How often L2 tables were met after the first time.
   var visits: [UInt64: UInt64] = [:]
+  /// L2 tables with so many faults that they may be none.
+  var suspects: Set<UInt64> = []
   /// Entries that may be repaired once everything is counted.
-  var misplacedZeros: [MisplacedZeros] = []
+  var entryRepairs: [EntryRepair] = []
   /// Tables that were read, for the check of the flags; bounded.
   var recentTables: [UInt64: [UInt64]] = [:]
   /// The refcount table cannot be used as it is.
@@ -83,17 +85,18 @@ final class Qcow2Check {
   /// Bytes of L2 tables that are kept from the count to the check of the flags.
   static let recentTablesLimit = 32 << 20
 
-  /// A preallocated cluster whose offset is not aligned.
-  struct MisplacedZeros {
-    /// Where its entry is, and what the entry's first word should be.
-    var tableOffset: UInt64
-    var index: Int
+  /// An entry that can be set right without changing what is read.
+  struct EntryRepair {
+    /// Offset of the L2 table; nil for an entry of an L1 table.
+    var l2Table: UInt64?
+    /// Where the entry's first word is in the file, and what it should be.
+    var position: UInt64
     var word: UInt64
-    /// The impossible offset in bytes.
-    var offset: UInt64
-    var times: UInt64
-    var isActive: Bool
+    /// The finding, without the words in front; and those that stand there when it cannot be repaired.
     var fault: String
+    var refusal: String
+    /// A preallocated cluster at an impossible offset (bytes): so often it counts if it stays.
+    var misplaced: (offset: UInt64, times: UInt64, isActive: Bool)?
   }
 
   init(_ image: Qcow2Image, repair: RepairMode, message: @escaping (String) -> Void) throws(ImageError) {
@@ -112,7 +115,8 @@ final class Qcow2Check {
 
   func run() throws(ImageError) {
     if header.incompatibleFeatures.contains(.dirty) {
-      message("The image was not closed: its reference counts may lag behind, which is no damage ('-r all' updates them)")
+      message(
+        "The image was not closed: its reference counts may lag behind, which is no damage ('-r all' updates them)")
     }
     try readSnapshots()
     result.totalClusters = header.guestClusters
@@ -146,6 +150,7 @@ final class Qcow2Check {
     walked = ClusterSet()
     repeated.removeAll()
     visits.removeAll()
+    suspects.removeAll()
     recentTables.removeAll()
     needsRebuild = false
     hidesReferences = false

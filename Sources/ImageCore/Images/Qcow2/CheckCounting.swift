@@ -35,28 +35,40 @@ extension Qcow2Check {
     if let place = header.extensions.encryptionHeader { _ = count(place.offset, place.length) }
     try countBitmaps()
     try countRefcountBlocks()
-    try repairMisplacedZeros()
+    try repairEntries()
   }
 
-  /// Turns preallocated clusters with impossible offsets into plain zeros, where the table is nothing but a table.
-  private func repairMisplacedZeros() throws(ImageError) {
-    for zeros in misplacedZeros {
-      if let writable, isOnlyTable(zeros.tableOffset) {
-        repaired("Repairing " + zeros.fault)
-        try writable.writeBigEndianWord(zeros.word, at: zeros.tableOffset + UInt64(zeros.index * 8))
-        recentTables[zeros.tableOffset] = nil
-        if zeros.isActive { result.allocatedClusters &-= zeros.times }
+  /// Something that is wrong with an entry: repaired when everything was counted, if that is safe and allowed, because
+  /// what is taken for a table now may turn out to be something else, too.
+  func found(_ fault: EntryRepair) {
+    if repair == .all {
+      entryRepairs.append(fault)
+    } else {
+      corruption(fault.refusal + fault.fault)
+    }
+  }
+
+  private func repairEntries() throws(ImageError) {
+    for entry in entryRepairs {
+      let isSafe = entry.l2Table.map(isOnlyTable) ?? (references[entry.position / clusterSize] == 1)
+      if isSafe, let writable {
+        repaired("Repairing " + entry.fault)
+        try writable.writeBigEndianWord(entry.word, at: entry.position)
+        if let table = entry.l2Table { recentTables[table] = nil }
+        if let misplaced = entry.misplaced, misplaced.isActive { result.allocatedClusters &-= misplaced.times }
       } else {
-        corruption("ERROR " + zeros.fault)
-        if !header.hasDataFile { _ = count(zeros.offset, clusterSize, times: zeros.times) }
+        corruption(entry.refusal + entry.fault)
+        if let misplaced = entry.misplaced, !header.hasDataFile {
+          _ = count(misplaced.offset, clusterSize, times: misplaced.times)
+        }
       }
     }
-    misplacedZeros.removeAll()
+    entryRepairs.removeAll()
   }
 
   /// Whether all references to the L2 table at `offset` are those of L1 entries: then writing to it changes no data.
   func isOnlyTable(_ offset: UInt64) -> Bool {
-    references[offset / clusterSize] == 1 + (visits[offset] ?? 0)
+    references[offset / clusterSize] == 1 + (visits[offset] ?? 0) && !suspects.contains(offset)
   }
 
   /// Counts a reference to every cluster that `length` bytes at `offset` touch; false when they are not in the file.
@@ -104,7 +116,11 @@ extension Qcow2Check {
       let entry = L1Entry(rawValue: try table.word(index))
       // COPIED without a table means nothing; the reference takes the header for a table then.
       if entry.reservedBits != 0 || entry.offset == 0 {
-        corruption("ERROR found L1 entry with reserved bits set: \(hex(entry.rawValue))")
+        found(
+          EntryRepair(
+            l2Table: nil, position: offset + UInt64(index * 8),
+            word: entry.offset == 0 ? 0 : entry.rawValue & ~EntryBits.reservedL1,
+            fault: "L1 entry with reserved bits set: \(hex(entry.rawValue))", refusal: "ERROR found "))
       }
       if entry.offset != 0 { try countL2Table(entry.offset, isActive: isActive) }
       index = try table.firstNonZero(index + 1, below: entries)
@@ -261,7 +277,20 @@ private struct L2Walk {
     self.isActive = isActive
   }
 
+  /// Faults in one table from which on it is taken for something else, guest data for instance: such a table is not
+  /// written to, and what the right one refers to is not given back.
+  private static let suspiciousFaults = 16
+
   mutating func run() throws(ImageError) {
+    let before = check.result.corruptions + check.entryRepairs.count
+    try visitAll()
+    if check.result.corruptions + check.entryRepairs.count - before > L2Walk.suspiciousFaults {
+      check.suspects.insert(tableOffset)
+      check.hidesReferences = true
+    }
+  }
+
+  private mutating func visitAll() throws(ImageError) {
     let step = check.header.wordsPerL2Entry
     var index = 0
     while index < words.count {
@@ -273,8 +302,11 @@ private struct L2Walk {
   private mutating func visit(_ index: Int, _ step: Int) throws(ImageError) {
     let entry = L2Entry(rawValue: words[index])
     let bitmap = step == 2 ? SubclusterBitmap(rawValue: words[index + 1]) : nil
-    if !entry.isCompressed && hasWrongBits(entry) {
-      check.corruption("ERROR found l2 entry with reserved bits set: \(check.hex(entry.rawValue))")
+    if !entry.isCompressed && wrongBits(entry) != 0 {
+      check.found(
+        Qcow2Check.EntryRepair(
+          l2Table: tableOffset, position: tableOffset + UInt64(index * 8), word: entry.rawValue & ~wrongBits(entry),
+          fault: "l2 entry with reserved bits set: \(check.hex(entry.rawValue))", refusal: "ERROR found "))
     }
     switch entry.kind(check.rules) {
     case .compressed:
@@ -289,11 +321,12 @@ private struct L2Walk {
     }
   }
 
-  /// Whether bits of a standard entry are set that should be 0.
+  /// Bits of a standard entry that should be 0. Nobody reads them, so that clearing them changes nothing.
   ///
   /// The reference does not see an entry that is only COPIED: there is nothing that it could own (§24, 23).
-  private func hasWrongBits(_ entry: L2Entry) -> Bool {
-    entry.reservedBits != 0 || (entry.rawValue == EntryBits.copied && !check.rules.hasDataFile)
+  private func wrongBits(_ entry: L2Entry) -> UInt64 {
+    if entry.rawValue == EntryBits.copied && !check.rules.hasDataFile { return EntryBits.copied }
+    return entry.reservedBits
   }
 
   /// Reading such a cluster fails in version 2; the reference's check passes it (§24, 24).
@@ -311,7 +344,10 @@ private struct L2Walk {
       entry.rawValue &= ~EntryBits.copied
       let offset = entry.compressedData(check.rules).offset
       let fault = "coffset=0x\(check.hex(offset)): copied flag must never be set for compressed clusters"
-      check.corruption("ERROR: " + fault)
+      check.found(
+        Qcow2Check.EntryRepair(
+          l2Table: tableOffset, position: tableOffset + UInt64(index * 8), word: entry.rawValue, fault: fault,
+          refusal: "ERROR: "))
     }
     if check.rules.hasDataFile {
       check.corruption("ERROR compressed cluster \(number) with data file, entry=0x\(check.hex(entry.rawValue))")
@@ -358,15 +394,13 @@ private struct L2Walk {
           "ERROR offset=\(check.hex(offset)): Data cluster is not properly aligned; L2 entry corrupted.")
       } else {
         let fault = "offset=\(check.hex(offset)): Preallocated cluster is not properly aligned; L2 entry corrupted."
-        if check.repair == .all {
-          // Decided when everything was counted: what is taken for a table here may be something else, too.
-          check.misplacedZeros.append(
-            Qcow2Check.MisplacedZeros(
-              tableOffset: tableOffset, index: index, word: bitmap == nil ? L2Entry.zeroPlain.rawValue : 0,
-              offset: offset, times: times, isActive: isActive, fault: fault))
-          return
-        }
-        check.corruption("ERROR " + fault)
+        check.found(
+          Qcow2Check.EntryRepair(
+            l2Table: tableOffset, position: tableOffset + UInt64(index * 8),
+            word: bitmap == nil ? L2Entry.zeroPlain.rawValue : 0, fault: fault, refusal: "ERROR ",
+            misplaced: (offset, times, isActive)))
+        // Counted when it is certain that it stays.
+        if check.repair == .all { return }
       }
     }
     if !check.rules.hasDataFile { _ = check.count(offset, size, times: times) }
