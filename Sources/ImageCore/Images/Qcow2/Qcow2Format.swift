@@ -66,8 +66,6 @@ extension Qcow2Image {
       context.warn(
         "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent")
     }
-    if !context.isCheck {
-      context.notify(.line("Some clusters may be leaked, run 'qemu-img check -r' on the image file to fix."))
-    }
+    context.notify(.line("Some clusters may be leaked, run 'qemu-img check -r' on the image file to fix."))
   }
 }
