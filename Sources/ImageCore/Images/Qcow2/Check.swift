@@ -55,10 +55,13 @@ final class Qcow2Check {
   var clusters: UInt64 = 0
   /// References that were found.
   var references = ReferenceCounts(clusters: 0)
-  /// Counts that the image has stored, for clusters below ``clusters``.
+  /// Counts that the image has stored, for clusters below ``clusters`` that are not in ``equalBlocks``.
   var stored = ReferenceCounts(clusters: 0)
   /// Indices of refcount blocks that could not be read.
   var unreadableBlocks: Set<UInt64> = []
+  /// Indices of refcount blocks that say what was counted, and the one that was asked for last.
+  var equalBlocks: Set<UInt64> = []
+  var lastEqualBlock = UInt64.max
   /// The L2 tables that were walked.
   var walked = ClusterSet()
   /// L2 tables that were met again: so many more times.

@@ -22,6 +22,8 @@ extension Qcow2Check {
     var freed: [Range<UInt64>] = []
     var highest: UInt64 = 0
     unreadableBlocks.removeAll()
+    equalBlocks.removeAll()
+    lastEqualBlock = .max
     for index in try blocksToCompare(perBlock) {
       try compareBlock(index, perBlock, fix, &freed, &highest)
     }
@@ -64,6 +66,13 @@ extension Qcow2Check {
         message("Can't get refcount for cluster \(cluster): \(errorText(error.errno))")
         result.checkErrors += 1
       }
+      return
+    }
+    if header.refcountOrder == 4,
+      let last = references.lastUsed(ifEqualTo: words, from: start, count: Int(end - start))
+    {
+      highest = max(highest, last)
+      equalBlocks.insert(index)
       return
     }
     // A block that is also something else, guest data perhaps, is not written to: it has to be rebuilt elsewhere.
@@ -114,6 +123,12 @@ extension Qcow2Check {
   func storedCount(_ cluster: UInt64) throws(ImageError) -> UInt64 {
     let perBlock = header.refcountBlockEntries
     if cluster < clusters {
+      let block = cluster / perBlock
+      if block == lastEqualBlock { return references[cluster] }
+      if equalBlocks.contains(block) {
+        lastEqualBlock = block
+        return references[cluster]
+      }
       if !unreadableBlocks.isEmpty && unreadableBlocks.contains(cluster / perBlock) { throw .system(5 /* EIO */) }
       return stored[cluster]
     }

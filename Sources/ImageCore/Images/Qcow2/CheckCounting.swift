@@ -292,9 +292,27 @@ private struct L2Walk {
 
   private mutating func visitAll() throws(ImageError) {
     let step = check.header.wordsPerL2Entry
+    let size = check.clusterSize
+    // What a word of an ordinary cluster does not have: flags, reserved bits, an odd offset.
+    let unusual = step == 1 && !check.rules.hasDataFile ? ~EntryBits.copied & (~EntryBits.offset | (size - 1)) : .max
+    let limit = check.header.refcountLimit
+    let end = check.fileLength
     var index = 0
     while index < words.count {
-      if words[index] != 0 || (step == 2 && words[index + 1] != 0) { try visit(index, step) }
+      let word = words[index]
+      let offset = word & EntryBits.offset
+      if word & unusual == 0, offset != 0, times == 1, offset + size <= end,
+        check.references.incrementQuickly(offset / size, limit: limit)
+      {
+        if isActive {
+          check.result.allocatedClusters &+= 1
+          if expected != 0 && offset != expected { check.result.fragmentedClusters &+= 1 }
+          expected = offset + size
+        }
+        index += step
+        continue
+      }
+      if word != 0 || (step == 2 && words[index + 1] != 0) { try visit(index, step) }
       index += step
     }
   }

@@ -152,6 +152,7 @@ extension Qcow2Check {
     }
     width.setCount(&words, Int(cluster % perBlock), UInt64(new))
     try writable.writeLittleEndianWords(words, at: offset)
+    // The block still says what is counted, if it did before.
     references[cluster] = UInt64(new)
     if cluster < clusters { stored[cluster] = UInt64(new) }
     return true

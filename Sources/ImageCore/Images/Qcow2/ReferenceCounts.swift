@@ -54,6 +54,23 @@ struct ReferenceCounts {
     return true
   }
 
+  /// Whether a refcount block with counts of 16 bits (loaded little-endian) says the same about the `count` clusters from
+  /// `start` on: nearly always so, and compared without a look at single clusters then.
+  ///
+  /// - Returns: nil if it does not, or if that cannot be said quickly; else the last cluster in use, `start` if there is
+  ///   none.
+  func lastUsed(ifEqualTo words: [UInt64], from start: UInt64, count: Int) -> UInt64? {
+    guard count > 0, words.count >= (count + 3) / 4, start + UInt64(count) <= UInt64(flat.count) else { return nil }
+    let base = Int(start)
+    var last = 0
+    for index in 0..<count {
+      let stored = UInt16(truncatingIfNeeded: words[index >> 2] >> UInt64((index & 3) << 4)).byteSwapped
+      if stored != flat[base + index] || stored == .max { return nil }
+      if stored != 0 { last = index }
+    }
+    return start + UInt64(last)
+  }
+
   /// The groups of `size` clusters with a count other than 0, as their indices, ascending; `size` is a power of two.
   func groups(of size: UInt64) -> [UInt64] {
     var groups: Set<UInt64> = []
