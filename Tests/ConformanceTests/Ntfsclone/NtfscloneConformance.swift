@@ -2,7 +2,6 @@ import Foundation
 import Testing
 
 /// Our `ntfsclone` beside the reference, over all volumes and along the specification's tables.
-@Suite(.enabled(if: ProcessInfo.processInfo.environment["CONFORMANCE"] == "all"))
 struct NtfscloneConformance {
   @Test func volumes() async throws {
     try await Conformance.compare("ntfsclone", table: "ntfs-volumes", ntfscloneVolumeCases)

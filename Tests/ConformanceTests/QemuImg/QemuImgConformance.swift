@@ -1,8 +1,6 @@
-import Foundation
 import Testing
 
 /// Our `qemu-img` beside the reference: one table a subcommand.
-@Suite(.enabled(if: ProcessInfo.processInfo.environment["CONFORMANCE"] == "all"))
 struct QemuImgConformance {
   @Test func commandLine() async throws {
     try await Conformance.compare("qemu-img", table: "command-line", commandLineCases)
