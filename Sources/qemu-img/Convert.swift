@@ -183,8 +183,9 @@ struct ConvertJob {
     for image in source.images {
       for layer in image.layers where layer.storage.identity == identity {
         let name = options.target
+        let what = options.skipsCreation ? "Could not open '\(name)'" : "\(name): error while converting \(format)"
         throw ImageError(
-          "\(name): error while converting \(format): Failed to get \"write\" lock",
+          "\(what): Failed to get \"write\" lock",
           hint: "Is another process using the image [\(name)]?")
       }
     }

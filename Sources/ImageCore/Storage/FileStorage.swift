@@ -74,10 +74,6 @@ public final class FileStorage: WritableStorage {
     } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else {
       let code = errno
-      if code == EISDIR, kind != .device {
-        // Opening a directory for writing is refused by the kernel, for reading only below: one text for both.
-        throw flags & O_CREAT != 0 ? failure(code) : FileStorage.notRegular(path)
-      }
       throw failure(code)
     }
     var closeOnFailure = true

@@ -109,8 +109,11 @@ extension RawImage: WritableDiskImage {
     if !storage.growsWithZeros, storage.length != start + size {
       throw ImageError("Cannot resize device files", errno: 95 /* ENOTSUP */)
     }
+    let wasEmpty = storage.length == 0
     do throws(ImageError) {
       try RawImage.resize(storage, to: start + size, preallocation: preallocation)
+      // As when a file is made (qemu-img-cli-1 §15.5).
+      if wasEmpty && start == 0 { try FileCreation.writeFirstBlock(storage, size: size) }
     } catch {
       throw preallocation == .off ? error.prefixed("Could not resize file: ") : error
     }
