@@ -14,7 +14,7 @@ struct Output: Sendable, Equatable {
 /// Runs commands the same way for everybody: a fixed environment, no standard input, a time limit.
 enum Process {
   /// Seconds after which a command counts as hanging.
-  static let timeLimit: Duration = .seconds(20)
+  static let timeLimit: Duration = .seconds(60)
 
   static func run(
     shell command: String, in folder: URL, path: String, timeLimit: Duration = timeLimit
