@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 VERSION := 0.1.0
-TOOLS   := qemu-img o2image ntfsclone
+TOOLS   := qemu-img o2image ntfsclone btrfs-image
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 60
@@ -19,8 +19,8 @@ PRODUCTS    := .build/release
 
 # What Debian has to provide. qemu-block-extra stays out (hence --no-install-recommends): it changes the reference.
 BUILD_PACKAGES := git pkg-config libdeflate-dev zlib1g-dev libzstd-dev
-TEST_PACKAGES  := qemu-utils e2fsprogs ntfs-3g ocfs2-tools xz-utils
-BENCH_PACKAGES := hyperfine time xfsprogs btrfs-progs util-linux
+TEST_PACKAGES  := qemu-utils e2fsprogs ntfs-3g ocfs2-tools btrfs-progs xz-utils
+BENCH_PACKAGES := hyperfine time xfsprogs util-linux
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 

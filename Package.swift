@@ -45,6 +45,7 @@ let package = Package(
   name: "disk-imaging-tools",
   products: [
     .library(name: "ImageCore", targets: ["ImageCore"]),
+    .executable(name: "btrfs-image", targets: ["btrfs-image"]),
     .executable(name: "qemu-img", targets: ["qemu-img"]),
     .executable(name: "ntfsclone", targets: ["ntfsclone"]),
     .executable(name: "o2image", targets: ["o2image"]),
@@ -59,13 +60,15 @@ let package = Package(
     .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "CLinux"),
+    .target(name: "CChecksum"),
 
     layer("Bytes", "Bytes", []),
     layer("Threads", "Threads", ["Bytes"]),
-    layer("Codecs", "Codecs", ["Bytes", "CZlib", "CDeflate", "CZstd"]),
+    layer("Codecs", "Codecs", ["Bytes", "CChecksum", "CZlib", "CDeflate", "CZstd"]),
     layer("Storage", "Storage", ["Bytes", "Threads", "CLinux"]),
     layer(
-      "Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage", "OCFS2Image"], ["Bytes", "Threads", "Storage"]),
+      "Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage", "OCFS2Image", "BtrfsImage"],
+      ["Bytes", "Threads", "Storage"]),
     layer("Raw", "Images/Raw", ["Bytes", "Storage", "Images"]),
     layer("Qcow2", "Images/Qcow2", ["Bytes", "Threads", "Codecs", "Storage", "Images"]),
     layer("NtfscloneImage", "Images/NtfscloneImage", ["Bytes", "Threads", "Storage", "Images"]),
@@ -76,12 +79,15 @@ let package = Package(
       ["Bytes", "Threads", "Storage", "NTFS", "NtfscloneImage", "Copying"]),
     layer("OCFS2", "FileSystems/OCFS2", ["Bytes", "Codecs", "Storage"]),
     layer("OCFS2Image", "Images/OCFS2Image", ["Bytes", "Storage", "Images", "Copying", "OCFS2"]),
+    layer("Btrfs", "FileSystems/Btrfs", ["Bytes", "Threads", "Codecs", "Storage"]),
+    layer(
+      "BtrfsImage", "Images/BtrfsImage", ["Bytes", "Threads", "Codecs", "Storage", "Images", "Copying", "Btrfs"]),
     layer("CommandLineInterface", "CommandLine", ["Bytes", "CLinux"]),
     .target(
       name: "ImageCore",
       dependencies: [
         "Bytes", "Threads", "Codecs", "Storage", "Images", "Raw", "Qcow2", "NtfscloneImage", "NTFS",
-        "Copying", "NTFSCloning", "OCFS2", "OCFS2Image", "CommandLineInterface",
+        "Copying", "NTFSCloning", "OCFS2", "OCFS2Image", "Btrfs", "BtrfsImage", "CommandLineInterface",
       ],
       path: "Sources/ImageCore",
       exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "FileSystems", "Copying", "CommandLine"],
@@ -90,6 +96,7 @@ let package = Package(
     tool("ntfsclone"),
     tool("qemu-img"),
     tool("o2image"),
+    tool("btrfs-image"),
 
     .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
     // A library that the tests preload into a tool, to make its system calls fail.

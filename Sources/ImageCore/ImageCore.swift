@@ -1,4 +1,6 @@
 // The layers under one name: `import ImageCore` is all that a program needs.
+@_exported import Btrfs
+@_exported import BtrfsImage
 @_exported import Bytes
 @_exported import Codecs
 @_exported import CommandLineInterface

@@ -1,0 +1,59 @@
+import Bytes
+
+extension BtrfsSuperblock {
+  /// Whether there is no superblock at all: nothing is said about that but what follows from it (btrfs-image §18).
+  package var isAbsent: Bool { address == 0 || magic == 0 }
+
+  /// Checks everything that §18 of btrfs-image lists, in its order.
+  ///
+  /// - Parameter address: where the copy lies in bytes.
+  /// - Throws: the first failing check; of those behind the checksum also the line that says so as `continuation`.
+  package func validate(at address: UInt64 = BtrfsSuperblock.offsets[0]) throws(ImageError) {
+    // Any magic but one passed the check of old; nothing but a btrfs has this one.
+    guard magic == BtrfsSuperblock.magic, self.address == address else {
+      throw ImageError("superblock magic doesn't match")
+    }
+    guard try checksumAlgorithm().verifies(bytes.rawBytes) else { throw ImageError("superblock checksum mismatch") }
+    do throws(ImageError) {
+      try validateMembers()
+    } catch {
+      var error = error
+      error.continuation = "superblock checksum matches but it has invalid members"
+      throw error
+    }
+  }
+
+  private func validateMembers() throws(ImageError) {
+    for (name, level) in [("tree", rootLevel), ("chunk", chunkRootLevel), ("log", logRootLevel)]
+    where level >= TreeBlockHeader.levelLimit {
+      throw ImageError("\(name)_root level too big: \(level) >= \(TreeBlockHeader.levelLimit)")
+    }
+    for (name, address) in [("tree", root), ("chunk", chunkRoot), ("log", logRoot)] where address % 4096 != 0 {
+      throw ImageError("\(name)_root block unaligned: \(address)")
+    }
+    guard nodeSize >= 4096 else { throw ImageError("nodesize too small: \(nodeSize) < 4096") }
+    // The format's limit stands beside the alignment: no tree block is larger than 64 KiB.
+    guard nodeSize % 4096 == 0, nodeSize <= 65536 else { throw ImageError("nodesize unaligned: \(nodeSize)") }
+    guard sectorSize >= 4096 else { throw ImageError("sectorsize too small: \(sectorSize) < 4096") }
+    guard sectorSize % 4096 == 0 else { throw ImageError("sectorsize unaligned: \(sectorSize)") }
+    guard totalBytes != 0 else { throw ImageError("invalid total_bytes 0") }
+    guard bytesUsed >= 6 * UInt64(nodeSize) else { throw ImageError("invalid bytes_used \(bytesUsed)") }
+    guard stripeSize == 4096 || stripeSize == sectorSize else { throw ImageError("invalid stripesize \(stripeSize)") }
+    guard device.fsid == metadataUUID else {
+      throw ImageError("dev_item UUID does not match fsid: \(metadataUUID) != \(device.fsid)")
+    }
+    guard deviceCount != 0 else { throw ImageError("number of devices is 0") }
+    guard systemChunkSize <= UInt32(BtrfsSuperblock.systemChunkCapacity) else {
+      throw ImageError("system chunk array too big \(systemChunkSize) > \(BtrfsSuperblock.systemChunkCapacity)")
+    }
+    let smallest = UInt32(ItemKey.size + ChunkItem.smallestSize)
+    guard systemChunkSize >= smallest else {
+      throw ImageError("system chunk array too small \(systemChunkSize) < \(smallest)")
+    }
+  }
+
+  /// `suspicious number of devices: N`, a warning; nil when there is nothing suspicious.
+  package var deviceCountWarning: String? {
+    deviceCount > 1 << 31 ? "suspicious number of devices: \(deviceCount)" : nil
+  }
+}

@@ -1,0 +1,4 @@
+import Glibc
+import ImageCore
+
+exit(run(processArguments()))
