@@ -38,6 +38,13 @@ public struct ImageError: Error, Sendable, Equatable {
     error.message = text + message
     return error
   }
+
+  /// The same error with `text` behind it, as in `Invalid block number while scanning inode 7`.
+  package func suffixed(_ text: String) -> ImageError {
+    var error = self
+    error.message = message + " " + text
+    return error
+  }
 }
 
 extension ImageError: CustomStringConvertible {

@@ -26,13 +26,6 @@ extension ImageError {
   package static let corruptGroup = ImageError("Group descriptor is corrupt")
   package static let corruptChainList = ImageError("Chain list is corrupt")
   package static let repeatedGroup = ImageError("Group descriptor is in more than one place")
-
-  /// The same error with `text` behind it, as in `Invalid block number while scanning inode 7`.
-  package func suffixed(_ text: String) -> ImageError {
-    var error = self
-    error.message = message + " " + text
-    return error
-  }
 }
 
 extension RawSpan {

@@ -1,8 +1,6 @@
-import Bytes
-
 /// A set of block numbers below a limit, kept as pieces of 32768 bits; pieces without bits take no memory.
 ///
-/// The pieces are those of the packed image (ocfs2-o2image §16.1): bit b of piece p stands for block 32768 · p + b.
+/// The pieces are those of o2image's packed image (ocfs2-o2image §16.1): bit b of piece p stands for block 32768 · p + b.
 package struct BlockSet: Sendable {
   /// Blocks that a piece stands for.
   package static let pieceBits: UInt64 = 32768
