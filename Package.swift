@@ -118,14 +118,15 @@ if Context.environment["FUZZ"] != nil {
       name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
   ]
   let targets = [
-    "image-options", "json", "ntfs-volume", "ntfsclone-image", "o2image-packed", "ocfs2-volume", "option-string",
-    "qcow2-check", "qcow2-read", "sizes", "zero-detection",
+    "codecs", "image-options", "json", "ntfs-volume", "ntfsclone-image", "o2image-packed", "ocfs2-volume",
+    "option-string",
+    "qcow2-check", "qcow2-read", "qcow2-write", "sizes", "zero-detection",
   ]
   for name in targets {
     package.targets.append(
       .executableTarget(
         name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)",
-        exclude: ["qcow2-check", "qcow2-read", "zero-detection"].contains(name) ? [] : ["seeds"],
+        exclude: ["qcow2-check", "qcow2-read", "qcow2-write", "zero-detection"].contains(name) ? [] : ["seeds"],
         swiftSettings: settings))
   }
 }

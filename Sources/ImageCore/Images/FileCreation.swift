@@ -7,13 +7,13 @@ public enum FileCreation {
   ///
   /// - Throws: `Could not create 'PATH': …`.
   public static func open(
-    _ name: String, cache: CacheMode = .writeback, nocow: Bool = false, extentSizeHint: UInt32 = 1 << 20
+    _ name: String, nocow: Bool = false, extentSizeHint: UInt32 = 1 << 20
   ) throws(ImageError) -> FileStorage {
     let path = ImageName.localPath(name)
     let file: FileStorage
     guard !path.isEmpty else { throw ImageError.system(2 /* ENOENT */).prefixed("Could not create '': ") }
     do throws(ImageError) {
-      file = try FileStorage.create(path: path, cache: cache)
+      file = try FileStorage.create(path: path)
     } catch {
       guard error.message.hasPrefix("Could not open '") else { throw error }
       throw ImageError.system(error.errno, path: path).prefixed("Could not create '\(path)': ")
@@ -29,13 +29,13 @@ public enum FileCreation {
 
   /// Opens or makes the file and lets `fill` make it an image. A file that did not exist before is removed on failure.
   public static func make(
-    _ name: String, cache: CacheMode = .writeback, nocow: Bool = false, extentSizeHint: UInt32 = 1 << 20,
+    _ name: String, nocow: Bool = false, extentSizeHint: UInt32 = 1 << 20,
     fill: (FileStorage) throws(ImageError) -> Void
   ) throws(ImageError) {
     let path = ImageName.localPath(name)
     let isNew = !FileStorage.exists(path)
     do throws(ImageError) {
-      try fill(try open(name, cache: cache, nocow: nocow, extentSizeHint: extentSizeHint))
+      try fill(try open(name, nocow: nocow, extentSizeHint: extentSizeHint))
     } catch {
       if isNew { FileStorage.remove(path) }
       throw error

@@ -1,42 +1,29 @@
 import Bytes
-import CLinux
 import Glibc
 import Threads
 
 /// Bytes that come in one after the other: a pipe, a terminal, a file read from its beginning.
 public final class InputStream: Sendable {
-  private let descriptor: Int32
-  private let isOwned: Bool
+  private let descriptor: FileDescriptor
 
   /// Standard input.
-  public static func standardInput() -> InputStream { InputStream(descriptor: 0, isOwned: false) }
+  public static func standardInput() -> InputStream { InputStream(.standardInput) }
 
   /// Opens a file of any kind for reading.
   ///
   /// - Throws: the kernel's text.
   public convenience init(path: String) throws(ImageError) {
-    var descriptor: Int32
-    repeat {
-      descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
-    } while descriptor < 0 && errno == EINTR
-    guard descriptor >= 0 else { throw .system(errno, path: path) }
-    self.init(descriptor: descriptor, isOwned: true)
+    self.init(try FileDescriptor(path: path, flags: O_RDONLY))
   }
 
-  private init(descriptor: Int32, isOwned: Bool) {
-    self.descriptor = descriptor
-    self.isOwned = isOwned
-  }
-
-  deinit { if isOwned { close(descriptor) } }
+  private init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 
   /// Whether positions in it can be named: a file or device, no pipe.
-  public var isSeekable: Bool { lseek(descriptor, 0, SEEK_CUR) >= 0 }
+  public var isSeekable: Bool { lseek(descriptor.number, 0, SEEK_CUR) >= 0 }
 
   /// The file behind, nil when it is no regular file or block device.
   public var identity: FileIdentity? {
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+    guard let status = try? descriptor.status() else { return nil }
     return FileIdentity.ofStorage(status)
   }
 
@@ -46,7 +33,7 @@ public final class InputStream: Sendable {
       let result = unsafe buffer.withUnsafeMutableBytes { bytes -> Int in
         guard let base = bytes.baseAddress else { return 0 }
         // The span's own memory and length.
-        return unsafe Glibc.read(descriptor, base, bytes.count)
+        return unsafe Glibc.read(descriptor.number, base, bytes.count)
       }
       if result >= 0 { return result }
       if errno != EINTR { throw .system(errno) }
@@ -75,31 +62,20 @@ public final class OutputStream: Sendable {
     var hasFailed = false
   }
 
-  private let descriptor: Int32
-  private let isOwned: Bool
+  private let descriptor: FileDescriptor
   private let state = Monitor(State())
 
   /// Standard output.
-  public static func standardOutput() -> OutputStream { OutputStream(descriptor: 1, isOwned: false) }
+  public static func standardOutput() -> OutputStream { OutputStream(.standardOutput) }
 
   /// Opens a FIFO or character device for writing.
   ///
   /// - Throws: the kernel's text.
   public convenience init(path: String) throws(ImageError) {
-    var descriptor: Int32
-    repeat {
-      descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, O_WRONLY | O_CLOEXEC, 0) }
-    } while descriptor < 0 && errno == EINTR
-    guard descriptor >= 0 else { throw .system(errno, path: path) }
-    self.init(descriptor: descriptor, isOwned: true)
+    self.init(try FileDescriptor(path: path, flags: O_WRONLY))
   }
 
-  private init(descriptor: Int32, isOwned: Bool) {
-    self.descriptor = descriptor
-    self.isOwned = isOwned
-  }
-
-  deinit { if isOwned { close(descriptor) } }
+  private init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 
   /// Waits until the bytes before `position` have been written, and runs `body` with the stream for itself.
   private func inTurn(_ position: UInt64, _ count: UInt64, _ body: () throws(ImageError) -> Void) throws(ImageError) {
@@ -143,7 +119,7 @@ public final class OutputStream: Sendable {
       let result = unsafe bytes.withUnsafeBytes { source -> Int in
         guard let base = source.baseAddress else { return 0 }
         // byteCount − done bytes are left behind base + done.
-        return unsafe Glibc.write(descriptor, base + done, source.count - done)
+        return unsafe Glibc.write(descriptor.number, base + done, source.count - done)
       }
       if result < 0 {
         if errno == EINTR { continue }
@@ -155,17 +131,6 @@ public final class OutputStream: Sendable {
 
   /// Makes everything durable where that means something (EINVAL: a pipe, which has no such notion).
   public func flush() throws(ImageError) {
-    if fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS { throw .system(errno) }
-  }
-}
-
-extension FileIdentity {
-  /// The identity of a regular file or block device; nil for anything else.
-  static func ofStorage(_ status: stat) -> FileIdentity? {
-    switch FileType(status) {
-    case .regular: FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-    case .blockDevice: FileIdentity(device: UInt64(status.st_rdev), inode: 0)
-    default: nil
-    }
+    if fsync(descriptor.number) != 0 && errno != EINVAL && errno != EROFS { throw .system(errno) }
   }
 }

@@ -13,14 +13,14 @@ public struct FileFacts: Sendable {
 
   /// - Throws: the kernel's text; `ENOENT` when there is nothing with this name.
   public init(path: String) throws(ImageError) {
-    var status = stat()
-    guard unsafe path.withSystemPath({ unsafe stat($0, &status) }) == 0 else { throw .system(errno, path: path) }
+    guard let status = statusOfPath(path) else { throw .system(errno, path: path) }
     identity = FileIdentity.ofStorage(status)
     kind =
       switch FileType(status) {
       case .regular: .regular
       case .blockDevice: .blockDevice
-      default: status.st_mode & 0o170000 == 0o040000 ? .directory : .other
+      case .directory: .directory
+      case .characterDevice, .other: .other
       }
   }
 }
@@ -112,7 +112,7 @@ extension FileStorage {
   /// The file system that holds the file.
   public func fileSystem() throws(ImageError) -> FileSystemFacts {
     var facts = clinux_file_system()
-    let status = unsafe clinux_file_system(descriptor, nil, &facts)
+    let status = unsafe clinux_file_system(number, nil, &facts)
     if status != 0 { throw .system(status, path: name) }
     return FileSystemFacts(facts)
   }
@@ -132,12 +132,12 @@ extension FileStorage {
   ///
   /// - Throws: the kernel's text, without waiting.
   public func lockForReading() throws(ImageError) {
-    let status = clinux_posix_lock(descriptor, 0)
+    let status = clinux_posix_lock(number, 0)
     if status != 0 { throw .system(status, path: name) }
   }
 
   /// Makes data and metadata durable now (fsync).
   public func synchronize() throws(ImageError) {
-    if fsync(descriptor) != 0 && errno != EINVAL { throw .system(errno, path: name) }
+    if fsync(number) != 0 && errno != EINVAL { throw .system(errno, path: name) }
   }
 }

@@ -28,8 +28,9 @@ public final class FileStorage: WritableStorage {
   /// Device and inode number.
   public let identity: FileIdentity?
 
-  /// The open descriptor, valid as long as the object lives; for ioctls and copy_file_range.
-  let descriptor: Int32
+  private let descriptor: FileDescriptor
+  /// The kernel's number of the open file, valid as long as the object lives; for ioctls and copy_file_range.
+  var number: Int32 { descriptor.number }
   private let isBlockDevice: Bool
   private let currentLength: Atomic<UInt64>
   private let needsFlush = Atomic<Bool>(false)
@@ -60,29 +61,20 @@ public final class FileStorage: WritableStorage {
     guard !path.isEmpty else {
       throw ImageError("The 'file' block driver requires a file name")
     }
-    func failure(_ code: Int32) -> ImageError {
-      var error = ImageError.system(code, path: path).prefixed("Could not open '\(path)': ")
-      error.errno = code
-      return error
-    }
     // O_NONBLOCK keeps a FIFO from blocking the open; it has no effect on files and block devices.
-    var flags = flags | O_CLOEXEC | O_NONBLOCK
-    if cache.isDirect { flags |= clinux_o_direct() }
-    var descriptor: Int32
-    repeat {
-      descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, flags, mode) }
-    } while descriptor < 0 && errno == EINTR
-    guard descriptor >= 0 else {
-      let code = errno
-      throw failure(code)
+    let descriptor: FileDescriptor
+    let status: stat
+    do throws(ImageError) {
+      descriptor = try FileDescriptor(
+        path: path, flags: flags | O_NONBLOCK | (cache.isDirect ? clinux_o_direct() : 0), mode: mode)
+      status = try descriptor.status()
+    } catch {
+      var failure = error.prefixed("Could not open '\(path)': ")
+      failure.errno = error.errno
+      throw failure
     }
-    var closeOnFailure = true
-    defer { if closeOnFailure { close(descriptor) } }
-
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw failure(errno) }
     let type = FileType(status)
-    let isDevice = type == .blockDevice || type == .characterDevice
+    let isDevice = type.isDevice
     if isDevice ? kind == .regular : type != .regular {
       throw FileStorage.notRegular(path)
     }
@@ -92,17 +84,16 @@ public final class FileStorage: WritableStorage {
 
     var length = UInt64(clamping: status.st_size)
     if type == .blockDevice {
-      let size = clinux_block_device_size(descriptor)
-      length = size >= 0 ? UInt64(size) : UInt64(clamping: lseek(descriptor, 0, SEEK_END))
+      let size = clinux_block_device_size(descriptor.number)
+      length = size >= 0 ? UInt64(size) : UInt64(clamping: lseek(descriptor.number, 0, SEEK_END))
     } else if type == .characterDevice {
       length = 0
     }
     var alignment = 1
     if cache.isDirect {
-      alignment = type == .blockDevice ? max(512, Int(clinux_logical_block_size(descriptor))) : 4096
+      alignment = type == .blockDevice ? max(512, Int(clinux_logical_block_size(descriptor.number))) : 4096
     }
 
-    closeOnFailure = false
     self.descriptor = descriptor
     name = path
     isWritable = flags & O_ACCMODE != O_RDONLY
@@ -112,11 +103,9 @@ public final class FileStorage: WritableStorage {
     requestAlignment = alignment
     identity = FileIdentity(status)
     currentLength = Atomic(length)
-    locks = Mutex(FileLocks(descriptor: descriptor))
+    locks = Mutex(FileLocks(descriptor: descriptor.number))
     isLocking = locking
   }
-
-  deinit { close(descriptor) }
 
   /// Whether there is anything with this name, also a link that leads nowhere.
   public static func exists(_ path: String) -> Bool {
@@ -126,9 +115,7 @@ public final class FileStorage: WritableStorage {
 
   /// Which file a path leads to, nil when there is none.
   public static func identity(of path: String) -> FileIdentity? {
-    var status = stat()
-    guard unsafe stat(path, &status) == 0 else { return nil }
-    return FileIdentity(status)
+    statusOfPath(path).map { FileIdentity($0) }
   }
 
   /// Removes a file; best effort.
@@ -150,8 +137,7 @@ public final class FileStorage: WritableStorage {
   public var length: UInt64 { currentLength.load(ordering: .relaxed) }
 
   public var allocatedSize: UInt64? {
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+    guard let status = try? descriptor.status() else { return nil }
     return UInt64(clamping: status.st_blocks) * 512
   }
 
@@ -171,20 +157,41 @@ public final class FileStorage: WritableStorage {
   public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     let address = unsafe buffer.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
     if isAligned(address, offset, buffer.byteCount) { return try readDirectly(into: &buffer, at: offset) }
-    // O_DIRECT: read the aligned surroundings in pieces and copy what was asked for.
-    let alignment = UInt64(requestAlignment)
-    var bounce = Buffer(min(1 << 20, buffer.byteCount + 2 * requestAlignment).roundedUp(requestAlignment))
-    var done = 0
-    while done < buffer.byteCount {
-      let position = offset + UInt64(done)
-      let start = position.roundedDown(to: alignment)
-      let head = Int(position - start)
-      let count = min(buffer.byteCount - done, bounce.count - head)
-      let whole = (head + count).roundedUp(requestAlignment)
+    try forEachAlignedPiece(offset..<offset + UInt64(buffer.byteCount)) { (piece, bounce) throws(ImageError) in
       var target = bounce.mutableBytes
-      var piece = target.slice(0..<whole)
-      try readDirectly(into: &piece, at: start)
-      buffer.copy(bounce.bytes.slice(head..<head + count), at: done)
+      var surroundings = target.slice(0..<piece.count)
+      try readDirectly(into: &surroundings, at: piece.start)
+      buffer.copy(bounce.bytes.slice(piece.wanted), at: piece.done)
+    }
+  }
+
+  /// A part of an unaligned request, with what O_DIRECT needs around it.
+  private struct AlignedPiece {
+    /// Where the aligned surroundings begin in the file.
+    var start: UInt64
+    /// Length of the surroundings in bytes.
+    var count: Int
+    /// The request's bytes within the surroundings.
+    var wanted: Range<Int>
+    /// How many of the request's bytes come before this piece.
+    var done: Int
+  }
+
+  /// Cuts a request that O_DIRECT does not allow as it is into pieces that pass through an aligned buffer.
+  private func forEachAlignedPiece(
+    _ request: Range<UInt64>, _ body: (AlignedPiece, inout Buffer) throws(ImageError) -> Void
+  ) throws(ImageError) {
+    let total = Int(request.upperBound - request.lowerBound)
+    var bounce = Buffer(min(1 << 20, total + 2 * requestAlignment).roundedUp(requestAlignment))
+    var done = 0
+    while done < total {
+      let position = request.lowerBound + UInt64(done)
+      let start = position.roundedDown(to: UInt64(requestAlignment))
+      let head = Int(position - start)
+      let count = min(total - done, bounce.count - head)
+      let piece = AlignedPiece(
+        start: start, count: (head + count).roundedUp(requestAlignment), wanted: head..<head + count, done: done)
+      try body(piece, &bounce)
       done += count
     }
   }
@@ -200,7 +207,7 @@ public final class FileStorage: WritableStorage {
       let result = unsafe buffer.withUnsafeMutableBytes { bytes -> Int in
         guard let base = bytes.baseAddress else { return 0 }
         // done < count bytes are left behind base + done.
-        return unsafe pread(descriptor, base + done, count - done, off_t(offset) + off_t(done))
+        return unsafe pread(number, base + done, count - done, off_t(offset) + off_t(done))
       }
       if result < 0 {
         let code = errno
@@ -222,13 +229,13 @@ public final class FileStorage: WritableStorage {
     }
     let most = min(limit, end - offset)
     if isDevice { return StorageExtent(length: most, isData: true) }
-    let data = lseek(descriptor, start, SEEK_DATA)
+    let data = lseek(number, start, SEEK_DATA)
     if data < 0 {
       // ENXIO: nothing but a hole up to the end. Anything else: the file system cannot tell.
       return StorageExtent(length: most, isData: errno != ENXIO)
     }
     if data > start { return StorageExtent(length: min(most, UInt64(data - start)), isData: false) }
-    let hole = lseek(descriptor, start, SEEK_HOLE)
+    let hole = lseek(number, start, SEEK_HOLE)
     guard hole > start else { return StorageExtent(length: most, isData: true) }
     return StorageExtent(length: min(most, UInt64(hole - start)), isData: true)
   }
@@ -248,22 +255,14 @@ public final class FileStorage: WritableStorage {
 
   /// O_DIRECT: reads the aligned surroundings, changes them and writes them back; a file's true length is restored.
   private func writeThroughBounce(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
-    let alignment = UInt64(requestAlignment)
     let trueEnd = max(length, offset + UInt64(bytes.byteCount))
-    var bounce = Buffer(min(1 << 20, bytes.byteCount + 2 * requestAlignment).roundedUp(requestAlignment))
-    var done = 0
-    while done < bytes.byteCount {
-      let position = offset + UInt64(done)
-      let start = position.roundedDown(to: alignment)
-      let head = Int(position - start)
-      let count = min(bytes.byteCount - done, bounce.count - head)
-      let whole = (head + count).roundedUp(requestAlignment)
+    try forEachAlignedPiece(offset..<offset + UInt64(bytes.byteCount)) { (piece, bounce) throws(ImageError) in
       var target = bounce.mutableBytes
-      var piece = target.slice(0..<whole)
-      if head != 0 || count != whole { try readDirectly(into: &piece, at: start) }
-      piece.copy(bytes.slice(done..<done + count), at: head)
-      try writeDirectly(bounce.bytes.slice(0..<whole), at: start)
-      done += count
+      var surroundings = target.slice(0..<piece.count)
+      if piece.wanted != 0..<piece.count { try readDirectly(into: &surroundings, at: piece.start) }
+      let part = bytes.slice(piece.done..<piece.done + piece.wanted.count)
+      surroundings.copy(part, at: piece.wanted.lowerBound)
+      try writeDirectly(bounce.bytes.slice(0..<piece.count), at: piece.start)
     }
     if !isDevice && length > trueEnd { try resize(to: trueEnd) }
   }
@@ -276,7 +275,7 @@ public final class FileStorage: WritableStorage {
       let result = unsafe bytes.withUnsafeBytes { source -> Int in
         guard let base = source.baseAddress else { return 0 }
         // count − done bytes are left behind base + done.
-        return unsafe pwrite(descriptor, base + done, count - done, start + off_t(done))
+        return unsafe pwrite(number, base + done, count - done, start + off_t(done))
       }
       if result < 0 {
         let code = errno
@@ -306,11 +305,11 @@ public final class FileStorage: WritableStorage {
     let count = off_t(range.upperBound - range.lowerBound)
     let isDone: Bool
     if mayUnmap {
-      isDone = fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, count) == 0
+      isDone = fallocate(number, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, count) == 0
     } else if isBlockDevice {
-      isDone = clinux_block_zero(descriptor, range.lowerBound, range.upperBound - range.lowerBound) == 0
+      isDone = clinux_block_zero(number, range.lowerBound, range.upperBound - range.lowerBound) == 0
     } else {
-      isDone = fallocate(descriptor, FALLOC_FL_ZERO_RANGE, start, count) == 0
+      isDone = fallocate(number, FALLOC_FL_ZERO_RANGE, start, count) == 0
     }
     if isDone {
       if !isDevice && range.upperBound > length { try resize(to: range.upperBound) }
@@ -320,24 +319,14 @@ public final class FileStorage: WritableStorage {
     }
   }
 
-  private func writeZeros(_ range: Range<UInt64>) throws(ImageError) {
-    let zeros = Buffer(Int(min(range.upperBound - range.lowerBound, 1 << 20)))
-    var offset = range.lowerBound
-    while offset < range.upperBound {
-      let count = Int(min(range.upperBound - offset, UInt64(zeros.count)))
-      try write(zeros.bytes.slice(0..<count), at: offset)
-      offset += UInt64(count)
-    }
-  }
-
   public func discard(_ range: Range<UInt64>) throws(ImageError) {
     guard !range.isEmpty, range.upperBound <= UInt64(Int64.max) else { return }
     // Advice only: a file system or device that cannot do it keeps the data.
     if isBlockDevice {
-      _ = clinux_block_discard(descriptor, range.lowerBound, range.upperBound - range.lowerBound)
+      _ = clinux_block_discard(number, range.lowerBound, range.upperBound - range.lowerBound)
     } else if !isDevice {
       _ = fallocate(
-        descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(range.lowerBound),
+        number, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(range.lowerBound),
         off_t(range.upperBound - range.lowerBound))
     }
     try wrote()
@@ -349,7 +338,7 @@ public final class FileStorage: WritableStorage {
     var code: Int32
     repeat {
       code = posix_fallocate(
-        descriptor, off_t(range.lowerBound), off_t(range.upperBound - range.lowerBound))
+        number, off_t(range.lowerBound), off_t(range.upperBound - range.lowerBound))
     } while code == EINTR
     if code != 0 { throw failure(code, range.lowerBound) }
     grow(to: range.upperBound)
@@ -364,7 +353,7 @@ public final class FileStorage: WritableStorage {
     }
     guard let size = off_t(exactly: newLength) else { throw failure(EFBIG, newLength) }
     var status: Int32
-    repeat { status = ftruncate(descriptor, size) } while status != 0 && errno == EINTR
+    repeat { status = ftruncate(number, size) } while status != 0 && errno == EINTR
     if status != 0 { throw failure(errno, newLength) }
     currentLength.store(newLength, ordering: .relaxed)
     try wrote()
@@ -374,7 +363,7 @@ public final class FileStorage: WritableStorage {
     if cache.ignoresFlush { return }
     guard needsFlush.exchange(false, ordering: .relaxed) else { return }
     var status: Int32
-    repeat { status = fdatasync(descriptor) } while status != 0 && errno == EINTR
+    repeat { status = fdatasync(number) } while status != 0 && errno == EINTR
     // A character device such as /dev/null cannot be flushed and needs no flush.
     if status != 0 && !(isDevice && errno == EINVAL) { throw failure(errno, 0) }
   }
@@ -393,7 +382,7 @@ public final class FileStorage: WritableStorage {
   /// systems' block size, except for a length that ends at the source's end.
   public func clone(from source: FileStorage, _ range: Range<UInt64>, at offset: UInt64) -> Bool {
     let count = range.upperBound - range.lowerBound
-    guard clinux_clone_range(descriptor, offset, source.descriptor, range.lowerBound, count) == 0 else { return false }
+    guard clinux_clone_range(number, offset, source.number, range.lowerBound, count) == 0 else { return false }
     grow(to: offset + count)
     needsFlush.store(true, ordering: .relaxed)
     return true
@@ -407,7 +396,7 @@ public final class FileStorage: WritableStorage {
     var to = off_t(offset)
     let end = off_t(range.upperBound)
     while from < end {
-      let result = unsafe copy_file_range(source.descriptor, &from, descriptor, &to, Int(end - from), 0)
+      let result = unsafe copy_file_range(source.number, &from, number, &to, Int(end - from), 0)
       if result < 0 {
         switch errno {
         case EINTR: continue
@@ -423,34 +412,10 @@ public final class FileStorage: WritableStorage {
   }
 
   /// Turns off copy-on-write for a new empty file on btrfs (`nocow`); best effort.
-  public func disableCopyOnWrite() { _ = clinux_set_nocow(descriptor) }
+  public func disableCopyOnWrite() { _ = clinux_set_nocow(number) }
 
   /// Asks the file system for extents of at least so many bytes (`extent_size_hint`); best effort.
-  public func setExtentSizeHint(_ bytes: UInt32) { _ = clinux_set_extent_size_hint(descriptor, bytes) }
-}
-
-extension FileIdentity {
-  /// The identity in a status; a device is itself, whatever node leads to it.
-  fileprivate init(_ status: stat) {
-    switch FileType(status) {
-    case .blockDevice, .characterDevice: self.init(device: UInt64(status.st_rdev), inode: 0)
-    case .regular, .other: self.init(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-    }
-  }
-}
-
-/// What sort of file a status describes (st_mode's type bits, stat(2)).
-enum FileType {
-  case regular, blockDevice, characterDevice, other
-
-  init(_ status: stat) {
-    switch status.st_mode & 0o170000 {
-    case 0o100000: self = .regular
-    case 0o060000: self = .blockDevice
-    case 0o020000: self = .characterDevice
-    default: self = .other
-    }
-  }
+  public func setExtentSizeHint(_ bytes: UInt32) { _ = clinux_set_extent_size_hint(number, bytes) }
 }
 
 extension Int {

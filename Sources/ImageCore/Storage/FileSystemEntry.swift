@@ -13,12 +13,10 @@ public enum FileSystemEntry: Sendable, Equatable {
 
   /// Looks at the path, following symbolic links.
   public init(path: String) {
-    var status = stat()
-    guard unsafe path.withSystemPath({ unsafe stat($0, &status) }) == 0 else {
+    guard let status = statusOfPath(path) else {
       self = .missing
       return
     }
-    let type = status.st_mode & S_IFMT
-    self = type == S_IFBLK || type == S_IFCHR ? .device : .other
+    self = FileType(status).isDevice ? .device : .other
   }
 }

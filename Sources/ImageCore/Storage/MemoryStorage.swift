@@ -8,11 +8,14 @@ public final class MemoryStorage: WritableStorage {
   public let identity: FileIdentity? = nil
   public let growsWithZeros = true
   private let contents: Mutex<[UInt8]>
+  /// Memory is bounded: a test that runs away meets a full device.
+  private let limit: UInt64
 
-  /// A storage that holds `contents`.
-  public init(_ contents: [UInt8] = [], name: String = "memory") {
+  /// A storage that holds `contents` and can grow to `limit` bytes.
+  public init(_ contents: [UInt8] = [], name: String = "memory", limit: UInt64 = 1 << 30) {
     self.contents = Mutex(contents)
     self.name = name
+    self.limit = limit
   }
 
   /// A copy of everything in it.
@@ -36,13 +39,10 @@ public final class MemoryStorage: WritableStorage {
     return StorageExtent(length: min(limit, end - offset), isData: true)
   }
 
-  /// Memory is bounded: a test that runs away meets a full device.
-  private static let limit = UInt64(1) << 30
-
   public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
     let added = bytes.array(0..<bytes.byteCount)
     let end = offset.saturatingAdd(UInt64(added.count))
-    guard end <= MemoryStorage.limit else { throw .system(28 /* ENOSPC */, path: name, offset: offset) }
+    guard end <= limit else { throw .system(28 /* ENOSPC */, path: name, offset: offset) }
     contents.withLock { all in
       if all.count < Int(end) { all.append(contentsOf: repeatElement(0, count: Int(end) - all.count)) }
       all.replaceSubrange(Int(offset)..<Int(end), with: added)
@@ -50,7 +50,7 @@ public final class MemoryStorage: WritableStorage {
   }
 
   public func zero(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
-    guard range.upperBound <= MemoryStorage.limit else { throw .system(28, path: name, offset: range.lowerBound) }
+    guard range.upperBound <= limit else { throw .system(28, path: name, offset: range.lowerBound) }
     try write([UInt8](repeating: 0, count: range.count), at: range.lowerBound)
   }
 
@@ -61,7 +61,7 @@ public final class MemoryStorage: WritableStorage {
   }
 
   public func resize(to length: UInt64) throws(ImageError) {
-    guard length <= MemoryStorage.limit else { throw .system(28, path: name, offset: length) }
+    guard length <= limit else { throw .system(28, path: name, offset: length) }
     contents.withLock { all in
       if all.count > Int(length) {
         all.removeLast(all.count - Int(length))

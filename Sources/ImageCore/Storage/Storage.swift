@@ -87,4 +87,15 @@ extension WritableStorage {
   package func write(_ bytes: [UInt8], at offset: UInt64) throws(ImageError) {
     try write(bytes.rawBytes, at: offset)
   }
+
+  /// Stores zeros as data, so that space is taken for all of `range`.
+  package func writeZeros(_ range: Range<UInt64>) throws(ImageError) {
+    let zeros = Buffer(Int(min(range.upperBound - range.lowerBound, 1 << 20)))
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let count = Int(min(range.upperBound - offset, UInt64(zeros.count)))
+      try write(zeros.bytes.slice(0..<count), at: offset)
+      offset += UInt64(count)
+    }
+  }
 }

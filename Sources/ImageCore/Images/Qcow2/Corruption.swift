@@ -19,7 +19,8 @@ package final class CorruptionReport: Sendable {
   private let markable: (any WritableStorage)?
   private let isWritable: Bool
 
-  package init(_ storage: any Storage, version: UInt32, isWritable: Bool, notify: @escaping @Sendable (Notice) -> Void) {
+  package init(_ storage: any Storage, version: UInt32, isWritable: Bool, notify: @escaping @Sendable (Notice) -> Void)
+  {
     self.notify = notify
     self.isWritable = isWritable
     markable = isWritable && version >= 3 ? storage as? any WritableStorage : nil

@@ -196,13 +196,7 @@ extension WritableStorage {
       try allocate(range)
     case .full:
       if length < range.upperBound { try resize(to: range.upperBound) }
-      let zeros = Buffer(Int(min(range.upperBound - range.lowerBound, 1 << 20)))
-      var offset = range.lowerBound
-      while offset < range.upperBound {
-        let count = Int(min(range.upperBound - offset, UInt64(zeros.count)))
-        try write(zeros.bytes.slice(0..<count), at: offset)
-        offset += UInt64(count)
-      }
+      try writeZeros(range)
     }
   }
 }

@@ -177,9 +177,11 @@ private struct SliceRun {
   func mapping(at offset: UInt64, place: Int, end: UInt64) -> Result<Mapping, Fault> {
     let inCluster = offset % layout.clusterSize
     let clusterStart = offset - inCluster
-    let first = layout.rules.hasSubclusters ? subclusters(place, clusterStart, inCluster) : whole(place, clusterStart, inCluster)
+    let first =
+      layout.rules.hasSubclusters ? subclusters(place, clusterStart, inCluster) : whole(place, clusterStart, inCluster)
     guard case .success(var mapping) = first else { return first }
-    if case .compressed = mapping.kind {} else if mapping.length == layout.clusterSize - inCluster {
+    if case .compressed = mapping.kind {
+    } else if mapping.length == layout.clusterSize - inCluster {
       let entries = words.count / (layout.rules.hasSubclusters ? 2 : 1)
       // Clusters that begin before `end`; the last may lie beyond in part.
       let wanted = min(entries - place, Int(min((end - 1 - clusterStart) / layout.clusterSize, UInt64(entries))) + 1)
@@ -216,7 +218,8 @@ private struct SliceRun {
   }
 
   /// Adds whole clusters, then the beginning of another one. Damage there is met at once, as in the reference.
-  private func extendSubclusters(_ mapping: inout Mapping, _ place: Int, _ wanted: Int, _ clusterStart: UInt64) -> Fault?
+  private func extendSubclusters(_ mapping: inout Mapping, _ place: Int, _ wanted: Int, _ clusterStart: UInt64)
+    -> Fault?
   {
     var index = place + 1
     while index < place + wanted {

@@ -55,54 +55,26 @@ extension Qcow2Format {
   ///
   /// - Throws: the texts of §10.2.
   public static func create(_ name: String, _ creation: Creation) throws(ImageError) {
-    _ = try create(name, creation, cache: .writeback, isClosed: true)
-  }
-
-  /// Makes an image that is written to at once, and becomes valid when it is closed: until then its first cluster is
-  /// zeros, so that an interrupted copy leaves no file that looks complete.
-  ///
-  /// The image is open for writing, without the layer below.
-  package static func createUnfinished(_ name: String, _ creation: Creation, cache: CacheMode = .writeback)
-    throws(ImageError) -> Qcow2Image
-  {
-    try create(name, creation, cache: cache, isClosed: false)
-  }
-
-  private static func create(_ name: String, _ creation: Creation, cache: CacheMode, isClosed: Bool) throws(ImageError)
-    -> Qcow2Image
-  {
     let header = try creation.header()
-    var result: Qcow2Image?
-    try FileCreation.make(name, cache: cache, nocow: creation.nocow, extentSizeHint: creation.extentSizeHint) {
+    try FileCreation.make(name, nocow: creation.nocow, extentSizeHint: creation.extentSizeHint) {
       (file) throws(ImageError) in
       guard let dataName = creation.dataFile else {
-        result = try fill(file, data: file, header, creation, name, isClosed)
-        return
+        return try fill(file, data: file, header, creation, name)
       }
-      try FileCreation.make(dataName, cache: cache) { (data) throws(ImageError) in
-        result = try fill(file, data: data, header, creation, name, isClosed)
+      try FileCreation.make(dataName) { (data) throws(ImageError) in
+        try fill(file, data: data, header, creation, name)
         try FileCreation.writeFirstBlock(data, size: header.size)
         try data.flush()
       }
     }
-    // Either there is a result or an error was thrown.
-    guard let result else { throw .system(5 /* EIO */) }
-    return result
   }
 
   private static func fill(
-    _ file: FileStorage, data: FileStorage, _ header: Qcow2Header, _ creation: Creation, _ name: String,
-    _ isClosed: Bool
-  ) throws(ImageError) -> Qcow2Image {
+    _ file: FileStorage, data: FileStorage, _ header: Qcow2Header, _ creation: Creation, _ name: String
+  ) throws(ImageError) {
     let image = try Qcow2Image(
       unfinishedOn: file, data: data, header, filename: name, preallocation: creation.effectivePreallocation)
-    if isClosed {
-      try image.close()
-    } else {
-      try file.lock(.write)
-      if data !== file { try data.lock(.write) }
-    }
-    return image
+    try image.close()
   }
 }
 

@@ -214,7 +214,8 @@ package struct Qcow2Header: Sendable, Equatable {
       throw ImageError("Image does not contain a reference count table")
     }
     try checkTable(
-      "Reference count table", offset: refcountTableOffset, entries: UInt64(refcountTableClusters), entrySize: clusterSize,
+      "Reference count table", offset: refcountTableOffset, entries: UInt64(refcountTableClusters),
+      entrySize: clusterSize,
       limit: Qcow2Header.refcountTableLimit)
     if !rules.isCheck {
       try checkTable(

@@ -31,9 +31,10 @@ extension Qcow2Tables {
     if case .discarding(let isFull) = mode, isFull || !hasBacking,
       L1Entry(rawValue: try l1.word(Int(l1Index))).offset == 0
     {
-      // Nothing is there, and nothing has to be entered: many missing tables are one step.
+      // Nothing is there, and nothing has to be entered: many missing tables are one step. This entry itself may hold
+      // reserved bits.
       let last = min(UInt64(l1.count) - 1, (first + count - 1) / header.l2Entries)
-      let next = UInt64(try l1.firstNonZero(Int(l1Index), below: Int(last) + 1))
+      let next = UInt64(try l1.firstNonZero(Int(l1Index) + 1, below: Int(last) + 1))
       return min(count, next * header.l2Entries - first)
     }
     let table = try writableTable(l1Index)

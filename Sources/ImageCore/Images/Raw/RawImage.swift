@@ -137,14 +137,8 @@ extension RawImage: WritableDiskImage {
       }
     case .full where length > old:
       try storage.resize(to: length)
-      let zeros = Buffer(Int(min(length - old, 1 << 20)))
-      var offset = old
       do throws(ImageError) {
-        while offset < length {
-          let count = Int(min(length - offset, UInt64(zeros.count)))
-          try storage.write(zeros.bytes.slice(0..<count), at: offset)
-          offset += UInt64(count)
-        }
+        try storage.writeZeros(old..<length)
       } catch {
         throw error.prefixed("Could not write zeros for preallocation: ")
       }
