@@ -255,11 +255,9 @@ struct ConvertJob {
       try engine.run(ImageSelection(source, rule, onStatusError: onStatusError), from: reader, to: sink)
     } else {
       let plain = plainSource(source)
+      let sharing = plain.map { plain in BlockSharing(plain.file, start: plain.start, sparse, target.image) }
       let sink = DiskImageSink(
-        target.image,
-        DiskImageSink.Rule(
-          sparse: sparse, targetIsZero: target.isZero,
-          sharing: plain.map { plain in BlockSharing(plain.file, start: plain.start) }))
+        target.image, DiskImageSink.Rule(sparse: sparse, targetIsZero: target.isZero, sharing: sharing))
       var selection: any Selection = ImageSelection(source, rule, onStatusError: onStatusError)
       if let plain, options.rateLimit == 0, let raw = target.image as? RawImage,
         let file = raw.storage as? FileStorage, options.sparseBytes > 0
@@ -274,7 +272,7 @@ struct ConvertJob {
           throw error.prefixed("error while writing at byte \(error.offset ?? 0): ")
         }
       }
-      try engine.run(selection, from: reader, to: sink)
+      try engine.run(selection, from: sharing ?? reader, to: sink)
     }
     if let lost = salvage?.lostBytes, lost > 0 {
       console.warn("\(lost) bytes could not be read and are zeros in the target")

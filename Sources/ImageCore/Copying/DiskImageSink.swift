@@ -10,7 +10,8 @@ public final class DiskImageSink: CopySink {
     public var sparse: SparseRule
     /// The target reads as zeros where nothing is written.
     public var targetIsZero: Bool
-    /// Where the target's blocks can be shared with the source's, for a source that is one file.
+    /// Where the target's blocks can be shared with the source's, for a source that is one file; the copy is read
+    /// through it.
     public var sharing: BlockSharing?
 
     /// A rule.
@@ -64,9 +65,9 @@ public final class DiskImageSink: CopySink {
   {
     do throws(ImageError) {
       for run in placement {
-        if let sharing = rule.sharing, try sharing.share(run) { continue }
         let start = Int(run.guestOffset - segment.offset)
-        try run.store(bytes.slice(start..<start + run.length))
+        let contents = bytes.slice(start..<start + run.length)
+        if let sharing = rule.sharing { try sharing.put(run, contents) } else { try run.store(contents) }
       }
     } catch {
       throw DiskImageSink.failure(error, at: segment.requestOffset)

@@ -12,6 +12,10 @@ public struct SparseRule: Sendable {
     minimum != alignment || minimum * SparseRule.sector >= size
   }
 
+  /// The size in bytes of the aligned blocks of which each is zero or data as a whole; nil if zeros are looked for in
+  /// another way.
+  var wholeBlocks: Int? { minimum > 0 && minimum == alignment ? alignment * SparseRule.sector : nil }
+
   /// A sector in bytes.
   static let sector = 512
 

@@ -41,6 +41,8 @@ public protocol WritableDiskImage: DiskImage {
     throws(ImageError) -> PlacedRun?
   /// Whether clusters can be stored compressed, and how.
   var compression: ClusterCompression? { get }
+  /// The size in bytes of the aligned ranges that get their space as a whole, a power of two: a cluster or subcluster.
+  var allocationUnit: UInt64 { get }
   /// Whether a new image reads as zeros where nothing was written (qemu-img-cli-1 §11.10).
   var readsAsZeros: Bool { get }
 }

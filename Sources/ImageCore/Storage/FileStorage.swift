@@ -312,7 +312,12 @@ public final class FileStorage: WritableStorage {
       isDone = fallocate(number, FALLOC_FL_ZERO_RANGE, start, count) == 0
     }
     if isDone {
-      if !isDevice && range.upperBound > length { try resize(to: range.upperBound) }
+      if mayUnmap && !isDevice && range.upperBound > length {
+        // Punching keeps the length; the other two have extended the file, or a device has no other.
+        try resize(to: range.upperBound)
+      } else {
+        grow(to: range.upperBound)
+      }
       try wrote()
     } else {
       try writeZeros(range)

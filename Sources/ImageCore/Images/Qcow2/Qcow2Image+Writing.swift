@@ -143,6 +143,8 @@ extension Qcow2Image: WritableDiskImage {
     return PlacedRun(guestOffset: offset, length: length, host: host, hostOffset: hostOffset)
   }
 
+  public var allocationUnit: UInt64 { header.hasSubclusters ? header.subclusterSize : header.clusterSize }
+
   public var readsAsZeros: Bool {
     let isPreallocated = tables.withLock { $0.isPreallocated }
     return !isPreallocated || ((dataStorage as? any WritableStorage)?.growsWithZeros ?? false)

@@ -91,6 +91,8 @@ extension RawImage: WritableDiskImage {
 
   public var compression: ClusterCompression? { nil }
 
+  public var allocationUnit: UInt64 { 512 }
+
   public var readsAsZeros: Bool { (storage as? any WritableStorage)?.growsWithZeros ?? false }
 
   public func flush() throws(ImageError) { try writable().flush() }
