@@ -14,6 +14,15 @@ final class Voice: Sendable {
   /// `WARNING: …`.
   func warn(_ text: String) { line("WARNING: " + text) }
 
+  /// What a file system has to say.
+  func notice(_ notice: BtrfsNotice) {
+    switch notice {
+    case .line(let text): line(text)
+    case .error(let text): error(text)
+    case .warning(let text): warn(text)
+    }
+  }
+
   /// A line as it is.
   func line(_ text: String) { lines(text + "\n") }
 

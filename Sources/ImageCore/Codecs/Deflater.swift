@@ -28,4 +28,20 @@ package final class Deflater {
     }
     return length == 0 ? nil : length
   }
+
+  /// Compresses all of `input` into one zlib stream (RFC 1950).
+  ///
+  /// - Returns: the stream's length in bytes, or nil if it does not fit `output`; ``zlibBound(_:)`` bytes always do.
+  package func zlib(_ input: RawSpan, into output: inout MutableRawSpan) -> Int? {
+    let length = unsafe input.withUnsafeBytes { source in
+      unsafe output.withUnsafeMutableBytes { target in
+        // Both lengths are those of the spans; libdeflate stays within them.
+        unsafe libdeflate_zlib_compress(compressor, source.baseAddress, source.count, target.baseAddress, target.count)
+      }
+    }
+    return length == 0 ? nil : length
+  }
+
+  /// The longest zlib stream that `count` bytes can become, in bytes.
+  package func zlibBound(_ count: Int) -> Int { unsafe libdeflate_zlib_compress_bound(compressor, count) }
 }

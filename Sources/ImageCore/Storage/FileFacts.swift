@@ -49,7 +49,7 @@ public struct MountState: Sendable {
   }
 
   /// Undoes the octal escapes of /proc/mounts (`\040` for a blank).
-  private static func unescaped(_ field: some Collection<UInt8>) -> [UInt8] {
+  static func unescaped(_ field: some Collection<UInt8>) -> [UInt8] {
     let input = Array(field)
     var output: [UInt8] = []
     var position = 0
@@ -67,14 +67,16 @@ public struct MountState: Sendable {
   }
 }
 
-private func canonicalPath(_ path: String) -> String? {
+/// The path without links and relative parts; nil, with errno set, where there is nothing.
+func canonicalPath(_ path: String) -> String? {
   // realpath allocates the answer, which is copied and freed at once.
   guard let resolved = unsafe path.withSystemPath({ unsafe realpath($0, nil) }) else { return nil }
   defer { unsafe free(resolved) }
   return unsafe String(rawBytes: UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
 }
 
-private func textOfFile(_ path: String) -> [UInt8]? {
+/// The beginning of a file of text; nil when it cannot be opened.
+func textOfFile(_ path: String) -> [UInt8]? {
   guard let stream = try? InputStream(path: path) else { return nil }
   var text: [UInt8] = []
   var buffer = Buffer(1 << 16)

@@ -222,6 +222,13 @@ public final class FileStorage: WritableStorage {
     }
   }
 
+  public func prefetch(_ range: Range<UInt64>) {
+    guard requestAlignment == 1, let start = off_t(exactly: range.lowerBound),
+      let count = off_t(exactly: range.upperBound - range.lowerBound)
+    else { return }
+    posix_fadvise(number, start, count, Int32(POSIX_FADV_WILLNEED))
+  }
+
   public func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent {
     let end = length
     guard offset < end, let start = off_t(exactly: offset) else {

@@ -39,6 +39,8 @@ public protocol Storage: AnyObject, Sendable {
   func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError)
   /// The longest run of one kind that begins at `offset`, at most `limit` (> 0) bytes. Past the end: a hole.
   func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent
+  /// Says that `range` is going to be read soon; advice only.
+  func prefetch(_ range: Range<UInt64>)
 }
 
 /// A storage that can be changed.
@@ -60,6 +62,8 @@ public protocol WritableStorage: Storage {
 }
 
 extension Storage {
+  public func prefetch(_ range: Range<UInt64>) {}
+
   /// The `count` bytes at `offset`, as an array; zeros past the end. For metadata whose size has been checked.
   package func readArray(at offset: UInt64, count: Int) throws(ImageError) -> [UInt8] {
     if count == 0 { return [] }

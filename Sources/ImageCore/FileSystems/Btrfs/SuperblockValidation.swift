@@ -2,18 +2,20 @@ import Bytes
 
 extension BtrfsSuperblock {
   /// Whether there is no superblock at all: nothing is said about that but what follows from it (btrfs-image §18).
-  package var isAbsent: Bool { address == 0 || magic == 0 }
+  ///
+  /// - Parameter place: where the copy was read in bytes.
+  package func isAbsent(at place: UInt64 = BtrfsSuperblock.offsets[0]) -> Bool { address != place || magic == 0 }
 
   /// Checks everything that §18 of btrfs-image lists, in its order.
   ///
   /// - Parameter address: where the copy lies in bytes.
   /// - Throws: the first failing check; of those behind the checksum also the line that says so as `continuation`.
   package func validate(at address: UInt64 = BtrfsSuperblock.offsets[0]) throws(ImageError) {
-    // Any magic but one passed the check of old; nothing but a btrfs has this one.
-    guard magic == BtrfsSuperblock.magic, self.address == address else {
-      throw ImageError("superblock magic doesn't match")
-    }
+    let magicError = ImageError("superblock magic doesn't match")
+    guard magic != BtrfsSuperblock.temporaryMagic else { throw magicError }
     guard try checksumAlgorithm().verifies(bytes.rawBytes) else { throw ImageError("superblock checksum mismatch") }
+    // Any other magic passed the check of old; nothing but a btrfs has this one.
+    guard magic == BtrfsSuperblock.magic, !isAbsent(at: address) else { throw magicError }
     do throws(ImageError) {
       try validateMembers()
     } catch {

@@ -8,8 +8,16 @@ package enum ImageOutput: Sendable {
   /// Anything that takes its bytes one after the other.
   case stream(OutputStream)
 
+  /// Stores all of `bytes` at `offset`.
+  package func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
+    switch self {
+    case .stream(let stream): try stream.write(bytes, at: offset)
+    case .file(let file): try file.write(bytes, at: offset)
+    }
+  }
+
   /// Stores `bytes` at `offset`; a file's zeros are left to its holes.
-  func write(_ bytes: RawSpan, at offset: UInt64, blockSize: Int) throws(ImageError) {
+  package func write(_ bytes: RawSpan, at offset: UInt64, blockSize: Int) throws(ImageError) {
     switch self {
     case .stream(let stream):
       try stream.write(bytes, at: offset)
@@ -30,7 +38,7 @@ package enum ImageOutput: Sendable {
   }
 
   /// Makes `count` bytes at `offset` zeros.
-  func zero(_ count: UInt64, at offset: UInt64) throws(ImageError) {
+  package func zero(_ count: UInt64, at offset: UInt64) throws(ImageError) {
     switch self {
     case .stream(let stream): try stream.writeZeros(count, at: offset)
     case .file(let file): if !file.growsWithZeros { try file.zero(offset..<offset + count, mayUnmap: true) }

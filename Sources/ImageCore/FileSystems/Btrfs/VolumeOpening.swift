@@ -1,0 +1,271 @@
+import Bytes
+import Storage
+
+/// Something that is said while work goes on, or before it ends.
+package enum BtrfsNotice: Sendable, Equatable {
+  /// A line as it is.
+  case line(String)
+  /// An error, with its word in front.
+  case error(String)
+  /// A warning, with its word in front.
+  case warning(String)
+}
+
+extension BtrfsVolume {
+  /// Takes what there is to say.
+  package typealias Notify = (BtrfsNotice) -> Void
+
+  /// What every failure ends with.
+  private static let failure = ImageError("open ctree failed", errno: 5)
+
+  /// Opens a file system by the path of one of its devices for reading: superblock, chunks, and the other devices, which
+  /// are looked for among the block devices, then among the files beside the first (btrfs-image §4.5, §10.1).
+  ///
+  /// - Parameter notify: takes the lines that tell what is wrong.
+  /// - Throws: `open ctree failed`, after the line that says why.
+  package static func open(_ path: String, notify: Notify) throws(ImageError) -> BtrfsVolume {
+    let device = try openDevice(path, notify: notify)
+    try check(device.superblock, notify: notify)
+    var volume: BtrfsVolume
+    do throws(ImageError) {
+      volume = try BtrfsVolume(device)
+    } catch {
+      notify(.error(error.message))
+      throw failure
+    }
+    var search = DeviceSearch(beside: path)
+    volume.addDevices(from: &search)
+    try volume.loadSystemChunks(notify: notify)
+    volume.addDevices(from: &search)
+    try volume.loadChunkTree(notify: notify)
+    volume.addDevices(from: &search)
+    for id in volume.missingDevices { notify(.line("warning, device \(id) is missing")) }
+    return volume
+  }
+
+  private static func openDevice(_ path: String, notify: Notify) throws(ImageError) -> BtrfsDevice {
+    let kind: FileFacts.Kind
+    do throws(ImageError) {
+      kind = try FileFacts(path: path).kind
+    } catch {
+      notify(.error("cannot stat '\(path)': \(errorText(error.errno))"))
+      throw failure
+    }
+    guard kind == .regular || kind == .blockDevice else {
+      notify(.error("not a regular file or block device: \(path)"))
+      throw failure
+    }
+    let storage: FileStorage
+    do throws(ImageError) {
+      storage = try FileStorage(path: path, writable: false, locking: false)
+    } catch {
+      notify(.error("cannot open '\(path)': \(errorText(error.errno))"))
+      throw failure
+    }
+    let place = BtrfsSuperblock.offsets[0]
+    guard storage.length > place else {
+      notify(.error("superblock bytenr \(place) is larger than device size \(storage.length)"))
+      throw failure
+    }
+    do throws(ImageError) {
+      if let superblock = try BtrfsSuperblock.read(storage) { return BtrfsDevice(storage, superblock) }
+    } catch {
+      notify(.error(error.message))
+      if let continuation = error.continuation { notify(.error(continuation)) }
+    }
+    // Zoned devices have a log of superblocks at their beginning instead.
+    if let bytes = try? storage.readArray(at: 0, count: BtrfsSuperblock.size) {
+      let superblock = BtrfsSuperblock(bytes.rawBytes)
+      if superblock.magic == BtrfsSuperblock.magic, superblock.incompatibleFeatures.contains(.zoned) {
+        notify(.error("zoned file systems are not supported"))
+      }
+    }
+    notify(.line("No valid Btrfs found on \(path)"))
+    throw failure
+  }
+
+  /// Features that are understood (btrfs-image §3): of those that came later, raid-stripe-tree places data only, and
+  /// simple quotas add references only.
+  private static let knownFeatures: UInt64 = 0x1FFF | 1 << 14 | 1 << 16
+
+  private static func check(_ superblock: BtrfsSuperblock, notify: Notify) throws(ImageError) {
+    if let text = superblock.deviceCountWarning { notify(.warning(text)) }
+    if superblock.flags & SuperblockFlag.changingFSID != 0 {
+      notify(.error("Filesystem UUID change in progress"))
+      throw failure
+    }
+    let unknown = superblock.incompatibleFeatures.rawValue & ~knownFeatures
+    guard unknown == 0 else {
+      notify(.line("couldn't open because of unsupported option features (\(String(unknown, radix: 16)))."))
+      if superblock.incompatibleFeatures.contains(.extentTreeV2) { notify(.error("extent-tree-v2 is not supported")) }
+      throw failure
+    }
+  }
+
+  // MARK: Chunks
+
+  private mutating func loadSystemChunks(notify: Notify) throws(ImageError) {
+    do throws(SystemChunkError) {
+      for chunk in try superblock.systemChunks() {
+        guard insert(chunk, isInSystemArray: true, notify: notify) else {
+          notify(
+            .error(
+              "Superblock checksums match, but it has an invalid chunk, try btrfsck --repair -s <superblock> ie, 0,1,2")
+          )
+          throw SystemChunkError.badStripeCount(0, offset: -1)
+        }
+      }
+    } catch {
+      if case .badStripeCount(_, let offset) = error, offset < 0 { throw BtrfsVolume.failure }
+      notify(.error(error.error(opening: true).message))
+      throw BtrfsVolume.failure
+    }
+  }
+
+  /// Adds a chunk that passes the checks; says what is wrong with one that does not.
+  private mutating func insert(_ chunk: Chunk, isInSystemArray: Bool, notify: Notify) -> Bool {
+    do throws(ImageError) {
+      try chunk.item.validate(
+        logical: chunk.logical, sectorSize: superblock.sectorSize, isInSystemArray: isInSystemArray)
+      try chunks.insert(chunk)
+      return true
+    } catch {
+      notify(.error(error.message))
+      return false
+    }
+  }
+
+  /// Reads the chunk tree: what it holds of good chunks is used whatever else is wrong with it.
+  private mutating func loadChunkTree(notify: Notify) throws(ImageError) {
+    let root = TreeRoot(address: superblock.chunkRoot, generation: superblock.chunkRootGeneration)
+    var buffer = Buffer(nodeSize)
+    var block = buffer.mutableBytes
+    var report = TreeBlockReport(root.address)
+    let state = readTreeBlock(
+      root.address, into: &block, TreeBlockExpectation(generation: root.generation, reportsGeneration: true),
+      report: &report)
+    if state != .good {
+      for line in report.lines { notify(.line(line)) }
+      guard state == .malformed else {
+        notify(.error("cannot read chunk root"))
+        throw BtrfsVolume.failure
+      }
+    }
+    var found: [Chunk] = []
+    var isIncomplete = false
+    let nodeSize = nodeSize
+    var seeds = fileSystemIDs
+    withoutActuallyEscaping(notify) { notify in
+      var walk = TreeWalk(self) { report in for line in report.lines { notify(.line(line)) } }
+      try? walk.visit(
+        root, readsLeaves: true,
+        leaf: { _, leaf, count in
+          for index in 0..<count {
+            let item = LeafItem(leaf, index)
+            guard let range = item.range(nodeSize: nodeSize) else { continue }
+            if item.key.type == .deviceItem, range.count >= DeviceItem.size {
+              seeds.insert(DeviceItem(leaf, at: range.lowerBound).fsid)
+            }
+            guard item.key.type == .chunkItem else { continue }
+            do throws(ImageError) {
+              let chunk = try ChunkItem(leaf.slice(range), nodeSize: nodeSize)
+              found.append(Chunk(logical: item.key.offset, item: chunk))
+            } catch {
+              notify(.error(error.message))
+              isIncomplete = true
+            }
+          }
+        })
+      if walk.isIncomplete { isIncomplete = true }
+    }
+    fileSystemIDs = seeds
+    var hasBadChunk = false
+    for chunk in found where !insert(chunk, isInSystemArray: false, notify: notify) { hasBadChunk = true }
+    if hasBadChunk { notify(.error("Metadata checksums match, but it has an invalid chunk, ")) }
+    if isIncomplete { notify(.line("Couldn't read chunk tree")) }
+    isDamaged = isIncomplete || hasBadChunk
+  }
+
+  // MARK: Devices
+
+  /// The numbers of the devices that chunks lie on and that are not there.
+  package var missingDevices: [UInt64] {
+    var missing: Set<UInt64> = []
+    for chunk in chunks.chunks {
+      for stripe in chunk.item.stripes where devices[stripe.device]?.item.uuid != stripe.deviceUUID {
+        missing.insert(stripe.device)
+      }
+    }
+    return missing.sorted()
+  }
+
+  private mutating func addDevices(from search: inout DeviceSearch) {
+    guard superblock.deviceCount > 1 || !missingDevices.isEmpty else { return }
+    for device in search.blockDevices
+    where device.superblock.fsid == superblock.fsid && devices[device.item.id] == nil {
+      devices[device.item.id] = device
+    }
+    // Seeds have other file systems' numbers; and another file system's copy may have a device's number.
+    addDevices(among: search.blockDevices)
+    if !missingDevices.isEmpty { addDevices(among: search.files) }
+  }
+
+  private mutating func addDevices(among candidates: [BtrfsDevice]) {
+    for stripe in chunks.chunks.flatMap(\.item.stripes)
+    where devices[stripe.device]?.item.uuid != stripe.deviceUUID && stripe.device != superblock.device.id {
+      if let device = candidates.first(where: { $0.item.uuid == stripe.deviceUUID }) { devices[stripe.device] = device }
+    }
+  }
+
+  /// The block devices that carry the file system of a superblock.
+  package static func blockDevices(of superblock: BtrfsSuperblock) -> [BtrfsDevice] {
+    var search = DeviceSearch(beside: "")
+    return search.blockDevices.filter { $0.superblock.fsid == superblock.fsid }
+  }
+
+  /// The superblock that stands at the beginning of a dump: that of the device with the highest number but the named
+  /// one, if there are several (btrfs-image §10.4).
+  package var dumpedSuperblock: BtrfsSuperblock {
+    let others = devices.values.filter {
+      $0.item.uuid != superblock.device.uuid && $0.superblock.fsid == superblock.fsid
+    }
+    return others.max { $0.item.id < $1.item.id }?.superblock ?? superblock
+  }
+}
+
+extension BtrfsSuperblock {
+  /// The first superblock of a device; nil when there is none.
+  ///
+  /// - Throws: what is wrong with it, or that the device cannot be read.
+  package static func read(_ storage: any Storage) throws(ImageError) -> BtrfsSuperblock? {
+    let bytes = try storage.readArray(at: offsets[0], count: size)
+    let superblock = BtrfsSuperblock(bytes.rawBytes)
+    if superblock.isAbsent() { return nil }
+    try superblock.validate()
+    return superblock
+  }
+}
+
+/// Looks for the devices of a file system, when one is wanted, and only once.
+struct DeviceSearch {
+  private let path: String
+  /// How many files beside the first are looked at.
+  private static let fileLimit = 1024
+
+  init(beside path: String) { self.path = path }
+
+  /// All block devices that hold a btrfs, those first that were written last.
+  private(set) lazy var blockDevices = DeviceSearch.devices(blockDevicePaths())
+  /// The regular files in the folder of the first device that hold a btrfs, those first that were written last.
+  private(set) lazy var files = DeviceSearch.devices(filesBeside(path, limit: DeviceSearch.fileLimit))
+
+  private static func devices(_ paths: [String]) -> [BtrfsDevice] {
+    paths.compactMap { path -> BtrfsDevice? in
+      guard let storage = try? FileStorage(path: path, writable: false, locking: false),
+        storage.length >= BtrfsSuperblock.offsets[0] + UInt64(BtrfsSuperblock.size),
+        let superblock = try? BtrfsSuperblock.read(storage)
+      else { return nil }
+      return BtrfsDevice(storage, superblock)
+    }.sorted { $0.superblock.generation > $1.superblock.generation }
+  }
+}

@@ -1,0 +1,75 @@
+import Btrfs
+import Bytes
+
+/// Reads the bytes of a dump's items and makes them what the dump holds. Safe to use from many threads.
+struct DumpReading: Sendable {
+  let volume: BtrfsVolume
+  let transform: (any TreeBlockTransform)?
+
+  /// What there was to say about a batch.
+  struct Findings: Sendable {
+    var reports: [TreeBlockReport] = []
+    var damages: [String] = []
+    /// Whether a block is not in the dump as it should be.
+    var isIncomplete = false
+  }
+
+  /// Fills `bytes` with the dump's bytes of a batch.
+  @_lifetime(bytes: copy bytes)
+  func read(_ batch: DumpPlan.Batch, of plan: DumpPlan, into bytes: inout MutableRawSpan) -> Findings {
+    var findings = Findings()
+    var position = 0
+    for item in plan.items[batch.items] {
+      let count = min(Int(item.length), batch.length)
+      switch item.kind {
+      case .superblock:
+        bytes.copy(volume.dumpedSuperblock.bytes.rawBytes, at: position)
+      case .treeBlocks:
+        var part = bytes.slice(position..<position + count)
+        readTreeBlocks(item.address, into: &part, &findings)
+      case .data:
+        var part = bytes.slice(position..<position + count)
+        readData(item.address + UInt64(batch.skipped), into: &part, &findings)
+      }
+      position += count
+    }
+    return findings
+  }
+
+  @_lifetime(bytes: copy bytes)
+  private func readTreeBlocks(_ address: UInt64, into bytes: inout MutableRawSpan, _ findings: inout Findings) {
+    let size = volume.nodeSize
+    // All of it at once, and one by one only what is not good.
+    let isRead = (try? volume.read(into: &bytes, at: address, mirror: 1)) != nil
+    for offset in stride(from: 0, to: bytes.byteCount, by: size) {
+      let place = address + UInt64(offset)
+      var block = bytes.slice(offset..<offset + size)
+      var state = TreeBlockState.good
+      if !isRead || !volume.isGood(block.bytes, at: place) {
+        var report = TreeBlockReport(place)
+        state = volume.readTreeBlock(place, into: &block, report: &report)
+        findings.reports.append(report)
+      }
+      switch state {
+      case .good, .malformed:
+        // A wrong checksum is kept: whoever looks at the dump shall see it.
+        if scrub(&block, transform: transform) { volume.algorithm.store(in: &block) }
+        if state == .malformed { findings.isIncomplete = true }
+      case .damaged:
+        _ = scrub(&block, transform: transform)
+        findings.damages.append("tree block \(place) is damaged, it is stored with a wrong checksum")
+      case .lost:
+        // What does not look like the block may be anybody's data.
+        block.fill(0..<size)
+        findings.damages.append("tree block \(place) cannot be read, zeros are stored")
+      }
+    }
+  }
+
+  @_lifetime(bytes: copy bytes)
+  private func readData(_ address: UInt64, into bytes: inout MutableRawSpan, _ findings: inout Findings) {
+    for mirror in 1...3 where (try? volume.read(into: &bytes, at: address, mirror: mirror)) != nil { return }
+    bytes.fill(0..<bytes.byteCount)
+    findings.damages.append("\(bytes.byteCount) bytes at \(address) cannot be read, zeros are stored")
+  }
+}

@@ -1,0 +1,253 @@
+import Btrfs
+import Bytes
+
+/// Finds everything that belongs into a dump (btrfs-image §10.1, §11, §12).
+package struct MetadataSurvey {
+  /// How tree blocks are found.
+  package enum Method: Sendable {
+    /// The extent tree lists them; file contents too, if they are wanted.
+    case extentTree(includesData: Bool)
+    /// All trees are walked.
+    case walk
+  }
+
+  private let volume: BtrfsVolume
+  private let log: DumpLog
+  private var plan: DumpPlan
+  private var dataSize: UInt64 = 0
+  private let dataLimit: UInt64
+
+  /// The first address behind the superblock: the extent tree is searched from there.
+  private static let firstAddress: UInt64 = 69632
+
+  private init(_ volume: BtrfsVolume, _ plan: DumpPlan, _ log: DumpLog) {
+    self.volume = volume
+    self.plan = plan
+    self.log = log
+    // File contents lie on the devices once; a volume that names more bytes names some again and again.
+    dataLimit = volume.devices.values.reduce(0) { $0.saturatingAdd($1.storage.length) }
+  }
+
+  /// What goes into a dump of `volume`.
+  ///
+  /// - Parameters:
+  ///   - plan: an empty plan.
+  ///   - log: takes what could not be read or makes no sense; the rest is found all the same.
+  package static func plan(
+    _ volume: BtrfsVolume, _ method: Method, into plan: DumpPlan, log: DumpLog
+  ) -> DumpPlan {
+    var survey = MetadataSurvey(volume, plan, log)
+    survey.plan.add(BtrfsSuperblock.offsets[0], UInt64(BtrfsSuperblock.size), .superblock)
+    if volume.isDamaged { log.markIncomplete() }
+    let rootTree = survey.readRootTree()
+    var walk = TreeWalk(volume) { log.report($0) }
+    switch method {
+    case .walk:
+      survey.walkTrees(&walk)
+    case .extentTree(let includesData):
+      survey.readExtentTree(rootTree.extentTree, includesData: includesData)
+    }
+    if volume.superblock.logRoot != 0 {
+      let root = TreeRoot(
+        address: volume.superblock.logRoot, generation: volume.superblock.generation &+ 1)
+      survey.follow(root, &walk) { survey, address in survey.addTreeBlock(address) }
+    }
+    for extent in rootTree.cacheExtents { survey.addData(extent.lowerBound, extent.upperBound - extent.lowerBound) }
+    survey.plan.flush()
+    return survey.plan
+  }
+
+  // MARK: What is added
+
+  private mutating func addTreeBlock(_ address: UInt64) {
+    let size = UInt64(volume.nodeSize)
+    let (end, overflow) = address.addingReportingOverflow(size)
+    guard !overflow, address % UInt64(volume.superblock.sectorSize) == 0, volume.isMapped(address..<end),
+      !(address..<end).contains(BtrfsSuperblock.offsets[0])
+    else {
+      var report = TreeBlockReport(address)
+      report.lines.append("Couldn't map the block \(address)")
+      log.report(report)
+      return log.markIncomplete()
+    }
+    plan.add(address, size, .treeBlocks)
+  }
+
+  private mutating func addData(_ address: UInt64, _ length: UInt64) {
+    if length == 0 { return }
+    let (end, overflow) = address.addingReportingOverflow(length)
+    guard !overflow, length <= DumpPlan.dataLimit, volume.isMapped(address..<end),
+      !(address..<end).contains(BtrfsSuperblock.offsets[0])
+    else { return log.damage("extent \(address) of \(length) bytes is left out: it does not exist") }
+    dataSize = dataSize.saturatingAdd(length)
+    guard dataSize <= dataLimit else {
+      return log.damage("extent \(address) of \(length) bytes is left out: there are more than the devices hold")
+    }
+    plan.add(address, length, .data)
+  }
+
+  // MARK: Trees
+
+  private var rootTree: TreeRoot {
+    TreeRoot(address: volume.superblock.root, generation: volume.superblock.generation)
+  }
+
+  private var chunkTree: TreeRoot {
+    TreeRoot(address: volume.superblock.chunkRoot, generation: volume.superblock.chunkRootGeneration)
+  }
+
+  /// What the root tree says: where the extent tree is, and the extents of the version 1 space cache in key order.
+  private func readRootTree() -> (extentTree: TreeRoot?, cacheExtents: [Range<UInt64>]) {
+    var extentTree: TreeRoot?
+    var extents: [Range<UInt64>] = []
+    let log = log
+    var walk = TreeWalk(volume) { log.report($0) }
+    let nodeSize = volume.nodeSize
+    try? walk.visit(
+      rootTree, readsLeaves: true,
+      leaf: { _, leaf, count in
+        for index in 0..<count {
+          let item = LeafItem(leaf, index)
+          guard let range = item.range(nodeSize: nodeSize) else { continue }
+          let data = leaf.slice(range)
+          if item.key.type == .rootItem, item.key.objectID == ObjectID.extentTree, extentTree == nil {
+            extentTree = TreeRoot(rootItem: data)
+          }
+          if item.key.type == .extentData, let extent = MetadataSurvey.regularExtent(data) { extents.append(extent) }
+        }
+      })
+    if walk.isIncomplete { log.markIncomplete() }
+    return (extentTree, extents)
+  }
+
+  /// The bytes of the device's address space that a file extent item names; nil for a hole, or if they are in the item.
+  private static func regularExtent(_ item: RawSpan) -> Range<UInt64>? {
+    guard item.byteCount >= 53, item[20] == 1 else { return nil }
+    let address: UInt64 = item.littleEndian(at: 21)
+    let length: UInt64 = item.littleEndian(at: 29)
+    return address == 0 || length == 0 ? nil : address..<address.saturatingAdd(length)
+  }
+
+  // MARK: By the extent tree
+
+  private mutating func readExtentTree(_ root: TreeRoot?, includesData: Bool) {
+    let log = log
+    guard let root else {
+      log.note(.error("extent root not found: -2"))
+      return addEverything(known: [])
+    }
+    var found: [UInt64] = []
+    var isSound = true
+    var limit = MetadataSurvey.firstAddress
+    var data: [Range<UInt64>] = []
+    let nodeSize = volume.nodeSize
+    var walk = TreeWalk(volume) { log.report($0) }
+    try? walk.visit(
+      root, from: ItemKey(MetadataSurvey.firstAddress, .extentItem, 0), readsLeaves: true,
+      leaf: { _, leaf, count in
+        for index in 0..<count {
+          let item = LeafItem(leaf, index)
+          guard item.key.type == .extentItem || item.key.type == .metadataItem, item.key.objectID >= limit else {
+            continue
+          }
+          let length = item.key.type == .metadataItem ? UInt64(nodeSize) : item.key.offset
+          guard length > 0 else {
+            log.note(.error("extent length 0 at bytenr \(item.key.objectID) key type \(item.key.type.rawValue)"))
+            isSound = false
+            continue
+          }
+          guard let range = item.range(nodeSize: nodeSize), range.count >= ExtentItem.size else {
+            log.note(.error("either extent tree is corrupted or deprecated extent ref format"))
+            isSound = false
+            continue
+          }
+          let flags: UInt64 = leaf.littleEndian(at: range.lowerBound + ExtentItem.flagsOffset)
+          if flags & ExtentItem.treeBlock != 0 {
+            guard length == UInt64(nodeSize) else {
+              log.note(.error("extent length \(length) of the tree block \(item.key.objectID) is not \(nodeSize)"))
+              isSound = false
+              continue
+            }
+            found.append(item.key.objectID)
+          } else if includesData, flags & ExtentItem.data != 0 {
+            data.append(item.key.objectID..<item.key.objectID.saturatingAdd(length))
+          }
+          limit = item.key.objectID.saturatingAdd(length)
+        }
+      })
+    if walk.isIncomplete || !isSound {
+      addEverything(known: found)
+    } else {
+      addInOrder(found, data)
+      data = []
+    }
+    for extent in data { addData(extent.lowerBound, extent.upperBound - extent.lowerBound) }
+  }
+
+  /// Adds blocks and file contents in the order of their addresses.
+  private mutating func addInOrder(_ blocks: [UInt64], _ data: [Range<UInt64>]) {
+    var next = 0
+    for extent in data {
+      while next < blocks.count, blocks[next] < extent.lowerBound {
+        addTreeBlock(blocks[next])
+        next += 1
+      }
+      addData(extent.lowerBound, extent.upperBound - extent.lowerBound)
+    }
+    for block in blocks[next...] { addTreeBlock(block) }
+  }
+
+  /// Adds the blocks that are known, and those that all trees lead to: the extent tree alone does not tell them.
+  private mutating func addEverything(known: [UInt64]) {
+    log.damage("the extent tree is damaged, all trees are walked as with -w")
+    var found = known
+    var seen = AddressSet()
+    for address in known { _ = seen.insert(address) }
+    let log = log
+    var walk = TreeWalk(volume) { log.report($0) }
+    for root in [chunkTree, rootTree] {
+      follow(root, &walk) { _, address in
+        if seen.insert(address) { found.append(address) }
+      }
+    }
+    for address in found.sorted() { addTreeBlock(address) }
+  }
+
+  // MARK: By walking
+
+  private mutating func walkTrees(_ walk: inout TreeWalk) {
+    for root in [chunkTree, rootTree] {
+      follow(root, &walk) { survey, address in survey.addTreeBlock(address) }
+    }
+  }
+
+  /// Walks a tree, and those that its root items lead to.
+  private mutating func follow(
+    _ root: TreeRoot, _ walk: inout TreeWalk, _ add: (inout MetadataSurvey, UInt64) -> Void
+  ) {
+    var survey = self
+    let nodeSize = volume.nodeSize
+    try? walk.visit(
+      root, readsLeaves: true, met: { address in add(&survey, address) },
+      leaf: { (walk, leaf, count) throws(ImageError) in
+        for index in 0..<count {
+          let item = LeafItem(leaf, index)
+          guard item.key.type == .rootItem, let range = item.range(nodeSize: nodeSize) else { continue }
+          guard let root = TreeRoot(rootItem: leaf.slice(range)) else { continue }
+          try walk.visit(
+            TreeRoot(address: root.address), readsLeaves: false, met: { address in add(&survey, address) })
+        }
+      })
+    if walk.isIncomplete { log.markIncomplete() }
+    self = survey
+  }
+}
+
+/// What an item of the extent tree begins with (btrfs-image §6).
+private enum ExtentItem {
+  /// References, generation, flags: 8 bytes each.
+  static let size = 24
+  static let flagsOffset = 16
+  static let data: UInt64 = 1
+  static let treeBlock: UInt64 = 2
+}

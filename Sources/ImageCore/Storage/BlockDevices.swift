@@ -1,0 +1,64 @@
+import Bytes
+import Glibc
+
+// What the system says about block devices and about what lies beside a file.
+
+/// The paths of all block devices that have a size, in the kernel's order (/proc/partitions).
+package func blockDevicePaths() -> [String] {
+  guard let text = textOfFile("/proc/partitions") else { return [] }
+  // major minor blocks name, below a line of headings; a slash in a name is spelled `!`.
+  return text.split(separator: UInt8(ascii: "\n")).compactMap { line in
+    let fields = line.split(separator: UInt8(ascii: " "))
+    guard fields.count == 4, fields[0].allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    return "/dev/" + String(rawBytes: fields[3].map { $0 == UInt8(ascii: "!") ? UInt8(ascii: "/") : $0 })
+  }
+}
+
+/// The files behind a file's use: itself, and the loop devices that it is attached to.
+package func identitiesInUse(of identity: FileIdentity) -> Set<FileIdentity> {
+  var identities: Set<FileIdentity> = [identity]
+  for path in blockDevicePaths() where path.utf8.starts(with: "/dev/loop".utf8) {
+    let name = path.dropFirst("/dev/".count)
+    guard var backing = textOfFile("/sys/block/\(name)/loop/backing_file") else { continue }
+    if backing.last == UInt8(ascii: "\n") { backing.removeLast() }
+    guard FileStorage.identity(of: String(rawBytes: backing)) == identity,
+      let device = FileStorage.identity(of: path)
+    else { continue }
+    identities.insert(device)
+  }
+  return identities
+}
+
+/// Whether one of these files or devices, or a loop device that one is attached to, is mounted.
+package func isMounted(anyOf identities: some Sequence<FileIdentity>) -> Bool {
+  let used = identities.reduce(into: Set<FileIdentity>()) { $0.formUnion(identitiesInUse(of: $1)) }
+  guard let lines = textOfFile("/proc/self/mounts") else { return false }
+  return lines.split(separator: UInt8(ascii: "\n")).contains { line in
+    guard let field = line.split(separator: UInt8(ascii: " ")).first else { return false }
+    let device = MountState.unescaped(field)
+    guard device.first == UInt8(ascii: "/"), let identity = FileStorage.identity(of: String(rawBytes: device)) else {
+      return false
+    }
+    return used.contains(identity)
+  }
+}
+
+/// The paths of the regular files in the folder that holds `path`, at most `limit`; none where it cannot be read.
+package func filesBeside(_ path: String, limit: Int) -> [String] {
+  let bytes = path.rawBytes
+  let folder = bytes.lastIndex(of: UInt8(ascii: "/")).map { Array(bytes[...$0]) } ?? Array("./".utf8)
+  guard let directory = unsafe String(rawBytes: folder).withSystemPath({ unsafe opendir($0) }) else { return [] }
+  defer { unsafe closedir(directory) }
+  var paths: [String] = []
+  while paths.count < limit, let entry = unsafe readdir(directory) {
+    // The name is NUL-terminated, and valid until the next entry is read.
+    let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+      unsafe pointer.withMemoryRebound(to: UInt8.self, capacity: 256) { start in
+        unsafe [UInt8](UnsafeBufferPointer(start: start, count: strlen(start)))
+      }
+    }
+    let full = String(rawBytes: folder + name)
+    if (try? FileFacts(path: full))?.kind == .regular { paths.append(full) }
+  }
+  return paths.sorted()
+}
