@@ -5,6 +5,7 @@ enum Ntfsclone {
   /// Runs the command line and returns the exit status.
   static func run(_ words: [String]) -> Int32 {
     let voice = Voice()
+    defer { voice.flush() }
     voice.library("ntfsclone v2022.10.3 (libntfs-3g)")
     do throws(Stop) {
       let options = try Options(words, voice)

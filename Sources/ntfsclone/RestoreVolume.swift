@@ -36,6 +36,7 @@ enum RestoreVolume {
     let report = CloneReport(counted: progress.advance, line: voice.line, library: voice.library)
     var restorer = VolumeRestorer(header, to: output?.target)
     restorer.serial = options.serial
+    restorer.rescues = options.rescues
     let hasBackup = try stopping { () throws(ImageError) in try restorer.restore(input, report: report) }
     progress.end()
     if !hasBackup { voice.line("Warning : no alternate boot sector in image") }

@@ -2,9 +2,13 @@ import ImageCore
 import Synchronization
 
 /// What the tool says, and where: messages on stderr until the options have been checked and while stdout carries the
-/// image, else on stdout; the library's lines on stderr always (spec §9.4). Nothing is held back.
+/// image, else on stdout; the library's lines on stderr always (spec §9.4). Only percentages are held back, for a moment.
 final class Voice: Sendable {
   private let descriptor = Atomic<Int32>(2)
+  /// Percentages that have not been shown yet, and when some were shown last.
+  private let held = Mutex<(text: String, shown: UInt64)>(("", 0))
+  /// How long percentages may wait for others, in nanoseconds.
+  private static let patience: UInt64 = 50_000_000
 
   /// Whether messages go to stdout.
   var usesStandardOutput: Bool {
@@ -12,16 +16,44 @@ final class Voice: Sendable {
     set { descriptor.store(newValue ? 1 : 2, ordering: .relaxed) }
   }
 
+  private func write(_ text: String, to descriptor: Int32) {
+    if !text.isEmpty { _ = writeFully(descriptor, text.rawBytes) }
+  }
+
   /// Text as it is.
   func print(_ text: String) {
-    if !text.isEmpty { _ = writeFully(descriptor.load(ordering: .relaxed), text.rawBytes) }
+    held.withLock { held in
+      write(held.text + text, to: descriptor.load(ordering: .relaxed))
+      held.text = ""
+    }
   }
+
+  /// A percentage: shown with the next ones, some milliseconds later.
+  func percentage(_ text: String) {
+    if text.isEmpty { return }
+    held.withLock { held in
+      held.text += text
+      let now = monotonicNanoseconds()
+      guard now - held.shown > Voice.patience || held.text.utf8.count > 1 << 16 else { return }
+      write(held.text, to: descriptor.load(ordering: .relaxed))
+      held = ("", now)
+    }
+  }
+
+  /// Shows what has been held back.
+  func flush() { print("") }
 
   /// A line.
   func line(_ text: String) { print(text + "\n") }
 
   /// A line of the library.
-  func library(_ text: String) { _ = writeFully(2, (text + "\n").rawBytes) }
+  func library(_ text: String) {
+    held.withLock { held in
+      write(held.text, to: descriptor.load(ordering: .relaxed))
+      held.text = ""
+      write(text + "\n", to: 2)
+    }
+  }
 
   /// `ERROR: …`, or with the number that the kernel gave `ERROR(5): …`.
   func error(_ error: ImageError) {
@@ -69,7 +101,7 @@ final class PercentLine: Sendable {
     guard isShown else { return }
     state.withLock { state in
       state.count = count
-      voice.print(text(count, &state))
+      voice.percentage(text(count, &state))
     }
   }
 
@@ -93,12 +125,12 @@ final class PercentLine: Sendable {
         state.count = next
         next += 100
         if output.utf8.count > 1 << 16 {
-          voice.print(output)
+          voice.percentage(output)
           output = ""
         }
       }
       state.count = end
-      voice.print(output)
+      voice.percentage(output)
     }
   }
 

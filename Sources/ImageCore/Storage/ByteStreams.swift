@@ -27,6 +27,34 @@ public final class InputStream: Sendable {
     return FileIdentity.ofStorage(status)
   }
 
+  /// Whether it is a regular file of which nobody else knows the position, so that it may be read anywhere.
+  public var isRandomAccess: Bool {
+    guard descriptor !== FileDescriptor.standardInput, let status = try? descriptor.status() else { return false }
+    return FileType(status) == .regular
+  }
+
+  /// Fills the buffer with the file's bytes at `offset`, whatever has been read before; fewer bytes only at the end.
+  ///
+  /// - Throws: an error with the offset of the first byte that could not be read; those before are in the buffer.
+  public func fill(_ buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) -> Int {
+    var done = 0
+    let count = buffer.byteCount
+    while done < count, let position = off_t(exactly: offset + UInt64(done)) {
+      let result = unsafe buffer.withUnsafeMutableBytes { bytes -> Int in
+        guard let base = bytes.baseAddress else { return 0 }
+        // done < count bytes are left behind base + done.
+        return unsafe pread(descriptor.number, base + done, count - done, position)
+      }
+      if result == 0 { break }
+      if result > 0 {
+        done += result
+      } else if errno != EINTR {
+        throw .system(errno, offset: offset + UInt64(done))
+      }
+    }
+    return done
+  }
+
   /// Reads what is there, at least one byte; 0 means the end.
   public func read(into buffer: inout MutableRawSpan) throws(ImageError) -> Int {
     while true {

@@ -143,7 +143,7 @@ public final class FileStorage: WritableStorage {
 
   public var growsWithZeros: Bool { !isDevice }
 
-  private func failure(_ code: Int32, _ offset: UInt64) -> ImageError { .system(code, path: name, offset: offset) }
+  func failure(_ code: Int32, _ offset: UInt64) -> ImageError { .system(code, path: name, offset: offset) }
 
   /// Whether O_DIRECT, if used, allows the request as it is.
   private func isAligned(_ address: UInt, _ offset: UInt64, _ count: Int) -> Bool {
@@ -296,11 +296,11 @@ public final class FileStorage: WritableStorage {
     grow(to: offset + UInt64(count))
   }
 
-  private func grow(to end: UInt64) {
+  func grow(to end: UInt64) {
     currentLength.max(end, ordering: .relaxed)
   }
 
-  private func wrote() throws(ImageError) {
+  func wrote() throws(ImageError) {
     needsFlush.store(true, ordering: .relaxed)
     if cache.isWriteThrough { try flush() }
   }

@@ -54,6 +54,7 @@ package struct FileRecord: Sendable {
 
   package func walk() -> (attributes: [AttributeRecord], ending: Ending) {
     var result: [AttributeRecord] = []
+    result.reserveCapacity(6)
     var offset = attributesOffset
     let bytes = self.bytes
     let limit = min(bytes.byteCount, Int(bytesInUse))
@@ -80,7 +81,9 @@ package final class RecordReader {
   private var scratch: Buffer
   /// Number of records that are read.
   package let count: UInt64
-  private var scan = Piece(first: 0, buffer: [])
+  /// The piece that the scan has come to: its records, and memory that every piece uses in turn.
+  private var scanned: Range<UInt64> = 0..<0
+  private var scan = Buffer(0)
   /// Pieces around records that were wanted out of the scan's order: extension records.
   private var others: [Piece] = []
   private static let scanSize = 1 << 20
@@ -102,10 +105,10 @@ package final class RecordReader {
   /// - Parameter inOrder: whether the scan asks, which goes through all records.
   private func load(_ number: UInt64, inOrder: Bool) throws(ImageError) {
     guard number < count else { throw .system(5) }
-    if holds(scan, number) { return copy(scan, number) }
-    if inOrder {
-      scan = try read(number, RecordReader.scanSize)
-      return copy(scan, number)
+    if inOrder, !scanned.contains(number) { try readScanned(from: number) }
+    if scanned.contains(number) {
+      let start = Int(number - scanned.lowerBound) * recordSize
+      return scratch.replace(with: scan, start..<start + recordSize)
     }
     if let index = others.firstIndex(where: { holds($0, number) }) {
       copy(others[index], number)
@@ -119,6 +122,27 @@ package final class RecordReader {
     if others.count >= RecordReader.otherLimit { others.removeFirst() }
     others.append(piece)
     copy(piece, number)
+  }
+
+  /// Reads the scan's next piece.
+  private func readScanned(from first: UInt64) throws(ImageError) {
+    let perPiece = UInt64(max(1, RecordReader.scanSize / recordSize))
+    if scan.count == 0 { scan = Buffer(Int(min(perPiece, count)) * recordSize) }
+    scanned = 0..<0
+    var records = min(perPiece, count - first)
+    var all = scan.mutableBytes
+    while true {
+      var bytes = all.slice(0..<Int(records) * recordSize)
+      do throws(ImageError) {
+        try data.read(into: &bytes, at: first * UInt64(recordSize))
+        scanned = first..<first + records
+        return
+      } catch {
+        // An unreadable neighbour must not hide this record.
+        guard records > 1 else { throw error }
+        records = 1
+      }
+    }
   }
 
   private func holds(_ piece: Piece, _ number: UInt64) -> Bool {
@@ -165,7 +189,7 @@ package final class RecordReader {
     try load(number, inOrder: inOrder)
     switch scratch.removeFixUps() {
     case .done: break
-    case .unacceptable(let line): if isStrict { log(line) }
+    case .unacceptable: if isStrict { log(FixUps.complaint(scratch.bytes)) }
     case .torn(let line):
       log(line)
       // What the library leaves behind: a record that says of itself that it is bad.
@@ -180,6 +204,12 @@ extension Buffer {
   package mutating func replace(with source: RawSpan) {
     var bytes = mutableBytes
     bytes.copy(source, at: 0)
+  }
+
+  /// Stores a part of another buffer at the beginning.
+  fileprivate mutating func replace(with source: borrowing Buffer, _ range: Range<Int>) {
+    var bytes = mutableBytes
+    bytes.copy(source.bytes.slice(range), at: 0)
   }
 
   /// A copy of all bytes.

@@ -19,15 +19,15 @@ package enum FixUps {
   /// What came of taking off the protection.
   package enum Outcome: Equatable {
     case done
-    /// The header makes no sense; nothing was changed. The line is the library's.
-    case unacceptable(String)
+    /// The header makes no sense; nothing was changed (``complaint(_:)`` is the library's line).
+    case unacceptable
     /// Torn; nothing was changed. The line is the library's.
     case torn(String)
   }
 
   /// Puts the saved words back in place.
   package static func remove(_ record: inout MutableRawSpan) -> Outcome {
-    guard let offset = arrayOffset(record.bytes) else { return .unacceptable(complaint(record.bytes)) }
+    guard let offset = arrayOffset(record.bytes) else { return .unacceptable }
     if let line = tear(record.bytes, offset) { return .torn(line) }
     for block in 0..<record.byteCount / stride {
       let saved = record.bytes.littleEndian(at: offset + 2 + 2 * block, as: UInt16.self)
@@ -42,7 +42,7 @@ package enum FixUps {
   }
 
   /// The library's line about a header that makes no sense.
-  private static func complaint(_ bytes: RawSpan) -> String {
+  static func complaint(_ bytes: RawSpan) -> String {
     guard bytes.byteCount >= 8 else { return "ntfs_mst_post_read_fixup_warn: \(errorText(22))" }
     let offset = bytes.littleEndian(at: 4, as: UInt16.self)
     let count = bytes.littleEndian(at: 6, as: UInt16.self)

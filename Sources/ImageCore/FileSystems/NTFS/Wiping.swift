@@ -34,10 +34,20 @@ package struct Wiper: Sendable {
   /// - Returns: the number of bytes that were not zero.
   private func zero(_ bytes: inout MutableRawSpan, _ range: Range<Int>) -> UInt64 {
     let range = range.clamped(to: 0..<bytes.byteCount)
-    var count: UInt64 = 0
-    for offset in range where bytes.bytes[offset] != 0 { count += 1 }
+    // Most of what is unused has never been used.
+    if bytes.bytes.isZero(range) { return 0 }
+    var count = 0
+    var offset = range.lowerBound
+    while range.upperBound - offset >= 8 {
+      // The highest bit of each byte that is not zero.
+      let word = bytes.bytes.littleEndian(at: offset, as: UInt64.self)
+      let low: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
+      count += (((word & low) + low | word) & ~low).nonzeroBitCount
+      offset += 8
+    }
+    for offset in offset..<range.upperBound where bytes.bytes[offset] != 0 { count += 1 }
     bytes.fill(range)
-    return count
+    return UInt64(count)
   }
 
   private func storeEpoch(_ bytes: inout MutableRawSpan, at offset: Int, count: Int) {
@@ -70,7 +80,8 @@ package struct Wiper: Sendable {
     case .done:
       _ = FixUps.restore(&record)
       return complaint
-    case .unacceptable(let line), .torn(let line): return line
+    case .unacceptable: return FixUps.complaint(record.bytes)
+    case .torn(let line): return line
     }
   }
 

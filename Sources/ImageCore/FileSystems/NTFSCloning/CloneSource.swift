@@ -17,6 +17,8 @@ package final class CloneSource: CopySource {
     package var serial: NewSerial?
     /// Tell about damaged records and index blocks as they are wiped; otherwise somebody else has.
     package var tellsDamage = false
+    /// A file to which clusters that stay as they are may go without passing through memory.
+    package var sharing: FileStorage?
     package init() {}
   }
 
@@ -24,13 +26,17 @@ package final class CloneSource: CopySource {
   private let work: CloneWork
   private let rule: Rule
   private let total = Mutex(WipeStatistics())
-  /// Records that are wiped once more for the mirror need not be counted.
+  /// Whether the kernel may still be asked to copy by itself.
+  private let canShare: Atomic<Bool>
+  /// A part of the source that is known to have no holes, in bytes.
+  private let solid = Mutex<Range<UInt64>>(0..<0)
   private var geometry: CloneGeometry { work.geometry }
 
   init(_ volume: Volume, _ work: CloneWork, _ rule: Rule) {
     self.volume = volume
     self.work = work
     self.rule = rule
+    canShare = Atomic(rule.sharing != nil)
   }
 
   /// What was wiped in everything read so far.
@@ -38,69 +44,196 @@ package final class CloneSource: CopySource {
 
   package func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     guard let item = work.item(at: offset) else { return }
-    var done = 0
+    try work.failing { () throws(ImageError) in
+      if try share(item) {
+        work.markStored(offset)
+      } else if work.isImage {
+        try encode(item, into: &buffer, offset)
+      } else {
+        try fill(&buffer, item, offset)
+      }
+    }
+  }
+
+  /// Fills the buffer with all clusters of an item.
+  private func fill(_ buffer: inout MutableRawSpan, _ item: CloneItem, _ offset: UInt64) throws(ImageError) {
     var clusters: UInt64 = 0
-    for run in item.runs {
+    var done = 0
+    for part in item.parts {
+      let length = Int(geometry.length(of: [part]))
+      var bytes = buffer.slice(done..<done + length)
+      try fill(&bytes, part, Place(offset: offset, clusters: clusters))
+      done += length
+      clusters += part.clusters
+    }
+  }
+
+  /// Where lines about clusters belong: the item, and the clusters in it that come before.
+  private struct Place {
+    var offset: UInt64
+    var clusters: UInt64
+  }
+
+  /// Puts an item together as a special image has it.
+  private func encode(_ item: CloneItem, into buffer: inout MutableRawSpan, _ offset: UInt64) throws(ImageError) {
+    var place = Place(offset: offset, clusters: 0)
+    // The part that does not go straight to its places, and how much of it is there by now.
+    var gathered = Buffer(0)
+    var gatheredPart = -1
+    var taken = 0
+    try ImageBody.write(item, geometry, into: &buffer) { (bytes, placed, places) throws(ImageError) in
+      let part = item.parts[placed.part]
+      defer { place.clusters += UInt64(placed.run.count) }
+      if case .plain = part.treatment { return try readRun(into: &bytes, places, placed.run, place) }
+      if gatheredPart != placed.part {
+        gathered = Buffer(Int(geometry.length(of: [part])))
+        gatheredPart = placed.part
+        taken = 0
+        var all = gathered.mutableBytes
+        try fill(&all, part, place)
+      }
+      for cluster in places {
+        bytes.copy(gathered.bytes.slice(taken..<taken + cluster.count), at: cluster.lowerBound)
+        taken += cluster.count
+      }
+    }
+  }
+
+  /// Fills `bytes` with a part's clusters, one behind the other.
+  private func fill(_ bytes: inout MutableRawSpan, _ part: ClonePart, _ place: Place) throws(ImageError) {
+    if case .known(let contents) = part.treatment { return bytes.copy(contents.rawBytes, at: 0) }
+    var place = place
+    var done = 0
+    for run in part.runs {
       let length = Int(geometry.length(of: run))
-      var part = buffer.slice(done..<done + length)
-      try readRun(into: &part, run, noteBase: (offset, clusters))
+      var piece = bytes.slice(done..<done + length)
+      try readRun(into: &piece, [0..<length], run, place)
       if let serial = rule.serial {
-        try serial.apply(to: &part, at: geometry.offset(of: run.lowerBound), volume) { text in
-          work.note(offset, CloneNote(after: clusters + 1, text: text))
+        serial.apply(to: &piece, at: geometry.offset(of: run.lowerBound), volume) { text in
+          work.note(place.offset, CloneNote(after: place.clusters + 1, text: text))
         }
       }
       done += length
-      clusters += UInt64(run.count)
+      place.clusters += UInt64(run.count)
     }
-    if let wiper = rule.wiper { try wipe(&buffer, item, wiper, offset) }
+    if let wiper = rule.wiper { try wipe(&bytes, part.treatment, wiper, place.offset) }
+  }
+
+  // MARK: Copies within the kernel
+
+  /// Whether the kernel copies between the two files by itself: tried with the first cluster.
+  func triesSharing() throws(ImageError) -> Bool {
+    try share(CloneItem(parts: [ClonePart(runs: [0..<1])], previous: 0))
+  }
+
+  /// Lets the kernel copy an item's clusters to their places. Holes of the source stay holes of a file.
+  ///
+  /// - Returns: whether it did; otherwise, also where something cannot be read, they go through memory.
+  private func share(_ item: CloneItem) throws(ImageError) -> Bool {
+    guard canShare.load(ordering: .relaxed), let target = rule.sharing, let source = volume.storage as? FileStorage
+    else { return false }
+    for part in item.parts {
+      guard case .plain = part.treatment else { return false }
+      for run in part.runs {
+        let bytes = geometry.offset(of: run.lowerBound)..<geometry.offset(of: run.lowerBound) + geometry.length(of: run)
+        if let serial = rule.serial, serial.concerns(bytes, volume) { return false }
+        if try !share(bytes, source, target) { return false }
+      }
+    }
+    return true
+  }
+
+  private func share(_ bytes: Range<UInt64>, _ source: FileStorage, _ target: FileStorage) throws(ImageError) -> Bool {
+    var position = bytes.lowerBound
+    while position < bytes.upperBound {
+      var isData = true
+      var end = solid.withLock { $0.contains(position) ? min($0.upperBound, bytes.upperBound) : position }
+      if end == position {
+        // All of it: the kernel would look for its end again and again.
+        let extent = try source.extent(at: position, limit: max(geometry.deviceSize, bytes.upperBound) - position)
+        isData = extent.isData
+        if isData { solid.withLock { $0 = position..<position + extent.length } }
+        end = min(position + extent.length, bytes.upperBound)
+      }
+      if isData || !target.growsWithZeros {
+        do throws(ImageError) {
+          guard case .copied(let count) = try target.copy(from: source, position..<end, at: position),
+            position + count == end
+          else {
+            canShare.store(false, ordering: .relaxed)
+            return false
+          }
+        } catch {
+          if error.errno == 5 { return false }
+          throw CloneFailure.writing(error)
+        }
+      }
+      position = end
+    }
+    return true
   }
 
   // MARK: Reading around bad sectors
 
+  /// Reads a run into places of the buffer: one for each cluster, or one for all.
   private func readRun(
-    into buffer: inout MutableRawSpan, _ run: Range<UInt64>, noteBase: (offset: UInt64, clusters: UInt64)
+    into buffer: inout MutableRawSpan, _ places: [Range<Int>], _ run: Range<UInt64>, _ place: Place
   ) throws(ImageError) {
-    guard buffer.byteCount > 0 else { return }
     let start = geometry.offset(of: run.lowerBound)
-    do throws(ImageError) {
-      return try volume.storage.read(into: &buffer, at: start)
-    } catch {
-      guard rule.rescues, error.errno == 5 else { throw CloneFailure.reading(error) }
-    }
-    // Somewhere in here: cluster by cluster, and in the bad ones sector by sector.
-    var done = 0
-    for cluster in run {
-      let length = Int(geometry.length(of: cluster..<cluster + 1))
-      var part = buffer.slice(done..<done + length)
+    let end = start + geometry.length(of: run)
+    var position = start
+    while position < end {
+      let rest = places.dropping(Int(position - start))
       do throws(ImageError) {
-        try volume.storage.read(into: &part, at: geometry.offset(of: cluster))
+        return try readAll(into: &buffer, rest, at: position)
       } catch {
-        guard error.errno == 5 else { throw CloneFailure.reading(error) }
-        let before = noteBase.clusters + (cluster - run.lowerBound)
-        try rescue(into: &part, at: geometry.offset(of: cluster), CloneNote(after: before, text: ""), noteBase.offset)
+        guard rule.rescues, error.errno == 5 else { throw CloneFailure.reading(error) }
+        // What lies before the bad spot has been read; from its cluster on, that cluster alone, sector by sector.
+        let spot = max(position, min(error.offset ?? position, end - 1))
+        let cluster = spot / UInt64(geometry.clusterSize)
+        var note = CloneNote(after: place.clusters + (cluster - run.lowerBound), text: "")
+        let first = geometry.offset(of: cluster)
+        let length = Int(geometry.length(of: cluster..<cluster + 1))
+        for piece in places.dropping(Int(first - start)).keeping(length) {
+          try rescue(into: &buffer, piece, at: &note, position: first, place.offset)
+        }
+        position = first + UInt64(length)
       }
-      done += length
     }
   }
 
-  /// Reads what can be read; unreadable sectors become a pattern that says so.
-  private func rescue(into buffer: inout MutableRawSpan, at start: UInt64, _ note: CloneNote, _ offset: UInt64)
+  private func readAll(into buffer: inout MutableRawSpan, _ places: [Range<Int>], at offset: UInt64)
     throws(ImageError)
   {
-    let sector = volume.boot.sectorSize
-    var done = 0
-    while done < buffer.byteCount {
-      let count = min(sector, buffer.byteCount - done)
+    if places.count == 1 {
+      var part = buffer.slice(places[0])
+      return try volume.storage.read(into: &part, at: offset)
+    }
+    if let file = volume.storage as? FileStorage { return try file.read(into: &buffer, places: places, at: offset) }
+    var position = offset
+    for place in places {
+      var part = buffer.slice(place)
+      try volume.storage.read(into: &part, at: position)
+      position += UInt64(place.count)
+    }
+  }
+
+  /// Reads what can be read of a cluster; unreadable sectors become a pattern that says so.
+  private func rescue(
+    into buffer: inout MutableRawSpan, _ piece: Range<Int>, at note: inout CloneNote, position start: UInt64,
+    _ offset: UInt64
+  ) throws(ImageError) {
+    var done = piece.lowerBound
+    while done < piece.upperBound {
+      let count = min(volume.boot.sectorSize, piece.upperBound - done)
+      let position = start + UInt64(done - piece.lowerBound)
       var part = buffer.slice(done..<done + count)
       do throws(ImageError) {
-        try volume.storage.read(into: &part, at: start + UInt64(done))
+        try volume.storage.read(into: &part, at: position)
       } catch {
         guard error.errno == 5 else { throw CloneFailure.reading(error) }
-        part.fill(0..<count, with: UInt8(ascii: "?"))
-        let marker = Array("BadSectoR\0".utf8)
-        if count >= marker.count { part.copy(marker.rawBytes, at: 0) }
-        var note = note
-        note.text = "WARNING: Can't read sector at \(start + UInt64(done)), lost data."
+        LostSector.fill(&part)
+        note.text = LostSector.warning(position)
         work.note(offset, note)
       }
       done += count
@@ -109,12 +242,12 @@ package final class CloneSource: CopySource {
 
   // MARK: Wiping
 
-  private func wipe(_ buffer: inout MutableRawSpan, _ item: CloneItem, _ wiper: Wiper, _ offset: UInt64)
+  private func wipe(_ buffer: inout MutableRawSpan, _ treatment: Treatment, _ wiper: Wiper, _ offset: UInt64)
     throws(ImageError)
   {
     var statistics = WipeStatistics()
-    switch item.treatment {
-    case .plain: return
+    switch treatment {
+    case .plain, .known: return
     case .records(let first, let end):
       let size = volume.boot.recordSize
       for index in 0..<buffer.byteCount / size where first + UInt64(index) < end {
@@ -139,6 +272,45 @@ package final class CloneSource: CopySource {
       }
     }
     total.withLock { $0 += statistics }
+  }
+}
+
+/// What takes the place of a sector that cannot be read.
+enum LostSector {
+  private static let marker = Array("BadSectoR\0".utf8)
+
+  static func fill(_ bytes: inout MutableRawSpan) {
+    bytes.fill(0..<bytes.byteCount, with: UInt8(ascii: "?"))
+    if bytes.byteCount >= marker.count { bytes.copy(marker.rawBytes, at: 0) }
+  }
+
+  static func warning(_ position: UInt64) -> String { "WARNING: Can't read sector at \(position), lost data." }
+}
+
+extension [Range<Int>] {
+  /// The places behind the first `count` bytes.
+  func dropping(_ count: Int) -> [Range<Int>] {
+    if count == 0 { return self }
+    var left = count
+    var rest: [Range<Int>] = []
+    for place in self {
+      let dropped = Swift.min(left, place.count)
+      left -= dropped
+      if dropped < place.count { rest.append(place.lowerBound + dropped..<place.upperBound) }
+    }
+    return rest
+  }
+
+  /// The places of the first `count` bytes.
+  func keeping(_ count: Int) -> [Range<Int>] {
+    var left = count
+    var kept: [Range<Int>] = []
+    for place in self where left > 0 {
+      let length = Swift.min(left, place.count)
+      kept.append(place.lowerBound..<place.lowerBound + length)
+      left -= length
+    }
+    return kept
   }
 }
 
@@ -176,10 +348,14 @@ package struct NewSerial: Sendable {
     isHalf ? value & ~0xFFFF_FFFF | old & 0xFFFF_FFFF : value
   }
 
+  /// Whether a run of the volume's bytes holds a part of the boot sector or of its backup.
+  func concerns(_ bytes: Range<UInt64>, _ volume: Volume) -> Bool {
+    let backup = volume.boot.sectorCount * UInt64(volume.boot.sectorSize)
+    return bytes.overlaps(0..<512) || bytes.overlaps(backup..<backup + 512)
+  }
+
   /// Changes the boot sector and its backup, where a run at byte `start` of the volume holds them.
-  func apply(
-    to bytes: inout MutableRawSpan, at start: UInt64, _ volume: Volume, note: (String) -> Void
-  ) throws(ImageError) {
+  func apply(to bytes: inout MutableRawSpan, at start: UInt64, _ volume: Volume, note: (String) -> Void) {
     apply(to: &bytes, at: start, backup: volume.boot.sectorCount * UInt64(volume.boot.sectorSize), note: note)
   }
 

@@ -33,6 +33,25 @@ package enum CloneTarget: Sendable {
     try write(bytes.slice(0..<Int(file.length - offset)), at: offset)
   }
 
+  /// Writes what lies in several places of the memory one behind the other.
+  func write(_ bytes: RawSpan, places: [Range<Int>], at offset: UInt64) throws(ImageError) {
+    guard case .file(let file) = self,
+      !file.isDevice || offset + UInt64(places.reduce(0) { $0 + $1.count }) <= file.length
+    else {
+      var position = offset
+      for place in places {
+        try writeFitting(bytes.slice(place), at: position)
+        position += UInt64(place.count)
+      }
+      return
+    }
+    do throws(ImageError) {
+      try file.write(bytes, places: places, at: offset)
+    } catch {
+      throw CloneFailure.writing(error)
+    }
+  }
+
   func writeZeros(_ range: Range<UInt64>) throws(ImageError) {
     do throws(ImageError) {
       switch self {
@@ -80,22 +99,23 @@ final class RawCloneSink: CopySink {
     if isStream {
       // Clusters in between are written, hence counted.
       var next = item.previous
-      for run in item.runs {
+      for run in item.parts.lazy.flatMap(\.runs) {
         skipped += run.lowerBound - next
         next = run.upperBound
       }
     }
-    report.announce(item, work.notes(segment), skipped: skipped)
+    work.announce(segment, item, report, skipped: skipped)
     return item
   }
 
   func put(_ segment: Segment, _ bytes: RawSpan, _ item: CloneItem?, _ scratch: inout Void) throws(ImageError) {
     guard let item else { return }
     defer { work.remove(segment) }
+    if work.isStored(segment) { return }
     let geometry = work.geometry
     var done = 0
     var end = geometry.offset(of: item.previous)
-    for run in item.runs {
+    for run in item.parts.lazy.flatMap(\.runs) {
       let start = geometry.offset(of: run.lowerBound)
       if isStream { try target.writeZeros(end..<start) }
       let length = Int(geometry.length(of: run))
@@ -108,15 +128,8 @@ final class RawCloneSink: CopySink {
   func finish() {}
 }
 
-/// Writes the special image: each cluster behind a command byte, gaps as commands (spec §14.2).
+/// Writes the special image: its items one behind the other, as the source has put them together.
 final class ImageCloneSink: CopySink {
-  /// A worker's buffer for bytes and commands.
-  struct Scratch: ~Copyable {
-    var output: Buffer
-    var count = 0
-    init(_ size: Int) { output = Buffer(size) }
-  }
-
   private let target: CloneTarget
   private let header: NtfscloneHeader
   private let work: CloneWork
@@ -139,55 +152,17 @@ final class ImageCloneSink: CopySink {
     if case .file = target { try target.write(header.encoded.rawBytes, at: 0) }
   }
 
-  func makeScratch() -> Scratch {
-    let geometry = work.geometry
-    return Scratch(geometry.bufferSize + Int(geometry.clustersPerItem) + 9 * (CloneGeometry.runsPerItem + 1))
+  func makeScratch() -> Void {}
+
+  func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) -> Void {}
+
+  func place(_ segment: Segment, _ prepared: Void, waitForPuts: () throws(ImageError) -> Void) -> UInt64 {
+    if let item = work.item(segment) { work.announce(segment, item, report) }
+    return position.add(segment.length, ordering: .relaxed).oldValue
   }
 
-  /// Stores a gap command at `offset`, unless there is no gap, and returns the offset behind it.
-  private static func skip(_ gap: Int64, _ output: inout MutableRawSpan, _ offset: Int) -> Int {
-    if gap == 0 { return offset }
-    output.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
-    output.storeLittleEndian(gap, at: offset + 1)
-    return offset + 9
-  }
-
-  func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Scratch) -> (item: CloneItem, count: Int)? {
-    guard let item = work.item(segment) else { return nil }
-    let geometry = work.geometry
-    var output = scratch.output.mutableBytes
-    var source = 0
-    var count = 0
-    var next = item.previous
-    if item.returnsToStart {
-      count = ImageCloneSink.skip(-Int64(next), &output, count)
-      next = 0
-    }
-    for run in item.runs {
-      count = ImageCloneSink.skip(Int64(run.lowerBound) - Int64(next), &output, count)
-      for cluster in run {
-        let length = Int(geometry.length(of: cluster..<cluster + 1))
-        output.storeBytes(of: 1, toByteOffset: count, as: UInt8.self)
-        output.copy(bytes.slice(source..<source + length), at: count + 1)
-        count += 1 + length
-        source += length
-      }
-      next = run.upperBound
-    }
-    scratch.count = count
-    return (item, count)
-  }
-
-  func place(
-    _ segment: Segment, _ prepared: (item: CloneItem, count: Int)?, waitForPuts: () throws(ImageError) -> Void
-  ) -> UInt64 {
-    guard let prepared else { return 0 }
-    report.announce(prepared.item, work.notes(segment))
-    return position.add(UInt64(prepared.count), ordering: .relaxed).oldValue
-  }
-
-  func put(_ segment: Segment, _ bytes: RawSpan, _ position: UInt64, _ scratch: inout Scratch) throws(ImageError) {
+  func put(_ segment: Segment, _ bytes: RawSpan, _ position: UInt64, _ scratch: inout Void) throws(ImageError) {
     defer { work.remove(segment) }
-    try target.write(scratch.output.bytes.slice(0..<scratch.count), at: position)
+    try work.failing { () throws(ImageError) in try target.write(bytes, at: position) }
   }
 }

@@ -12,26 +12,36 @@ enum Treatment: Sendable {
   case records(first: UInt64, end: UInt64)
   /// Copies of $MFT's first records are replaced by those records, wiped; $MFT's number of them is `count`.
   case mirror(count: Int)
-  /// Blocks of a directory index are wiped; `isUsed` tells by the number of the block in the item, nil means all.
+  /// Blocks of a directory index are wiped; `isUsed` tells by the number of the block in the part, nil means all.
   case blocks(size: Int, isUsed: [Bool]?)
+  /// What has been read already, wiped.
+  case known([UInt8])
 }
 
-/// Clusters that are copied together, in the order in which the target wants them.
-struct CloneItem: Sendable {
+/// Clusters of one kind, in the order in which the target wants them.
+struct ClonePart: Sendable {
   /// Runs on the volume.
   var runs: [Range<UInt64>]
+  var treatment = Treatment.plain
+
+  /// Number of clusters.
+  var clusters: UInt64 { runs.reduce(0) { $0 + UInt64($1.count) } }
+}
+
+/// Clusters that are copied together.
+struct CloneItem: Sendable {
+  var parts: [ClonePart]
   /// The cluster behind the one that was written before this item.
   var previous: UInt64
   /// Whether an image first goes back to cluster 0 from there.
   var returnsToStart = false
-  var treatment = Treatment.plain
   /// Whether the clusters count as progress.
   var isCounted = true
-  /// Bytes of all clusters together.
-  var length: UInt64 = 0
 
   /// Number of clusters.
-  var clusters: UInt64 { runs.reduce(0) { $0 + UInt64($1.count) } }
+  var clusters: UInt64 { parts.reduce(0) { $0 + $1.clusters } }
+  /// Number of runs.
+  var runCount: Int { parts.reduce(0) { $0 + $1.runs.count } }
 }
 
 /// A line for the user that belongs to a cluster.
@@ -43,33 +53,41 @@ struct CloneNote: Sendable {
   var isLibrary = false
 }
 
-/// The items under way, by the offset of their segment. The copy's source is the concatenation of all items; what an
-/// offset in it means stands here.
+/// The items under way, by the offset of their segment. The copy's source is the concatenation of all items as the target
+/// has them, in an image with their commands; what an offset in it means stands here.
 final class CloneWork: Sendable {
   private struct Entry {
     var item: CloneItem
     var notes: [CloneNote] = []
+    var isStored = false
   }
 
   private struct State {
     var end: UInt64 = 0
     var entries: [UInt64: Entry] = [:]
+    /// Items whose lines have been told.
+    var told: UInt64 = 0
+    var hasFailed = false
   }
 
   let geometry: CloneGeometry
+  /// Whether the target is a special image.
+  let isImage: Bool
   private let state = Monitor(State())
 
-  init(_ geometry: CloneGeometry) { self.geometry = geometry }
+  init(_ geometry: CloneGeometry, isImage: Bool) {
+    self.geometry = geometry
+    self.isImage = isImage
+  }
 
   /// Adds an item; its segment is handed to the engine.
   func add(_ item: CloneItem) -> Segment {
-    var item = item
-    item.length = item.runs.reduce(0) { $0 + geometry.length(of: $1) }
+    let length = isImage ? ImageBody.length(of: item, geometry) : geometry.length(of: item.parts)
     return state.withLock { state in
       let offset = state.end
-      state.end += item.length
+      state.end += length
       state.entries[offset] = Entry(item: item)
-      return Segment(offset: offset, length: item.length, kind: .data)
+      return Segment(offset: offset, length: length, kind: .data)
     }
   }
 
@@ -81,7 +99,32 @@ final class CloneWork: Sendable {
     state.withLock { $0.entries[offset]?.notes.append(note) }
   }
 
-  func notes(_ segment: Segment) -> [CloneNote] { state.withLock { $0.entries[segment.offset]?.notes ?? [] } }
+  /// Tells about an item whose turn it is.
+  func announce(_ segment: Segment, _ item: CloneItem, _ report: CloneReport, skipped: UInt64 = 0) {
+    let notes = state.withLock { $0.entries[segment.offset]?.notes ?? [] }
+    report.announce(item, notes, skipped: skipped)
+    state.withLock(notify: true) { $0.told = segment.offset + segment.length }
+  }
+
+  /// Waits until the lines of everything added so far have been told, or nothing will come of it any more.
+  func awaitAnnouncements() {
+    state.wait { $0.told == $0.end || $0.hasFailed ? () : nil }
+  }
+
+  /// Runs a part of the copy; an error ends all waiting.
+  func failing<Result>(_ body: () throws(ImageError) -> Result) throws(ImageError) -> Result {
+    do throws(ImageError) {
+      return try body()
+    } catch {
+      state.withLock(notify: true) { $0.hasFailed = true }
+      throw error
+    }
+  }
+
+  /// The item at `offset` is at its place already.
+  func markStored(_ offset: UInt64) { state.withLock { $0.entries[offset]?.isStored = true } }
+
+  func isStored(_ segment: Segment) -> Bool { state.withLock { $0.entries[segment.offset]?.isStored ?? false } }
 
   func remove(_ segment: Segment) { state.withLock { $0.entries[segment.offset] = nil } }
 }
@@ -103,6 +146,8 @@ package struct CloneGeometry: Sendable {
 
   /// Size of a copy buffer: about a megabyte, at least a cluster.
   package var bufferSize: Int { max(1 << 20, clusterSize) }
+  /// The same with the commands that a special image has between clusters.
+  var imageBufferSize: Int { bufferSize + Int(clustersPerItem) + ImageBody.gapSize * (CloneGeometry.runsPerItem + 1) }
   /// Clusters in a full buffer.
   var clustersPerItem: UInt64 { UInt64(bufferSize / clusterSize) }
   /// The most runs in one item: each may cost a read and a write.
@@ -115,6 +160,11 @@ package struct CloneGeometry: Sendable {
     let start = offset(of: run.lowerBound)
     let end = min(offset(of: run.upperBound), deviceSize)
     return end > start ? end - start : 0
+  }
+
+  /// Bytes of all clusters of some parts.
+  func length(of parts: [ClonePart]) -> UInt64 {
+    parts.reduce(0) { $0 + $1.runs.reduce(0) { $0 + length(of: $1) } }
   }
 
   /// Length of the raw copy: the volume and the cluster behind it, as far as the device holds it.

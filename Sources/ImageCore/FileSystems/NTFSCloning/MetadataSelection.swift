@@ -33,12 +33,19 @@ final class MetadataSelection: Selection {
   private let firstSurvey: VolumeSurvey
   /// Items that wait to be handed out, last one first.
   private var waiting: [CloneItem] = []
-  /// Memory for a record that is wiped in order to count.
+  /// Memory for a record that is wiped in order to count, and which of the file's records that is.
   private var scratch: Buffer
+  private var recordInScratch = -1
+  /// Memory for a directory's index.
+  private var indexBlocks = Buffer(0)
+  /// What was counted in the indexes of the present file that have been read to be copied.
+  private var countedIndexes: [(name: [UInt16], statistics: WipeStatistics)] = []
   /// The cluster behind the last one selected.
   private var current: UInt64 = 0
   private enum Phase { case files, end, done }
   private var phase = Phase.files
+  /// Whether something has been selected that may be found to be damaged when it is read.
+  private var isTelling = false
 
   init(
     _ volume: Volume, _ work: CloneWork, _ rule: MetadataRule, _ wiper: Wiper, _ survey: VolumeSurvey,
@@ -62,6 +69,12 @@ final class MetadataSelection: Selection {
     var gathered: CloneItem?
     while true {
       if waiting.isEmpty {
+        if isTelling {
+          // What is said about these comes before what is said about the next file.
+          if let gathered { return work.add(gathered) }
+          work.awaitAnnouncements()
+          isTelling = false
+        }
         switch phase {
         case .files: try takeRecord()
         case .end: try takeEnd()
@@ -78,7 +91,7 @@ final class MetadataSelection: Selection {
       }
       guard before.canTake(item, limit: work.geometry.clustersPerItem) else { return work.add(before) }
       waiting.removeLast()
-      gathered?.runs += item.runs
+      gathered?.take(item)
     }
   }
 
@@ -98,6 +111,8 @@ final class MetadataSelection: Selection {
     case .inode(let inode):
       outcome.usedRecords += 1
       guard inode.records[0].baseRecord == nil else { return }
+      recordInScratch = -1
+      countedIndexes.removeAll(keepingCapacity: true)
       for item in inode.items {
         if item.attribute.isNonResident { try select(item, of: inode) }
         count(item, of: inode)
@@ -109,15 +124,14 @@ final class MetadataSelection: Selection {
   }
 
   private func countUnused(_ record: FileRecord) {
-    var found = WipeStatistics()
-    MetadataSelection.wipe(record, in: &scratch) { (bytes) in wiper.wipeUnused(&bytes, record, &found) }
-    outcome.statistics += found
+    MetadataSelection.change(&scratch, record) { (bytes) in wiper.wipeUnused(&bytes, record, &outcome.statistics) }
+    recordInScratch = -1
   }
 
-  /// Works on a copy of a record.
-  private static func wipe(_ record: FileRecord, in scratch: inout Buffer, _ body: (inout MutableRawSpan) -> Void) {
+  /// Works on a copy of a record, or on one that is there already.
+  private static func change(_ scratch: inout Buffer, _ record: FileRecord?, _ body: (inout MutableRawSpan) -> Void) {
     var bytes = scratch.mutableBytes
-    bytes.copy(record.bytes, at: 0)
+    if let record { bytes.copy(record.bytes, at: 0) }
     body(&bytes)
   }
 
@@ -127,13 +141,17 @@ final class MetadataSelection: Selection {
     let isSystem = inode.number <= Wiper.lastSystemRecord
     if !item.attribute.isNonResident {
       guard wiper.concerns(item.attribute.type) else { return }
-      var found = WipeStatistics()
-      MetadataSelection.wipe(record, in: &scratch) { (bytes) in
-        wiper.wipe(item.attribute, in: &bytes, isSystem: isSystem, &found)
+      // A file's attributes do not overlap: one copy of the record serves all of them.
+      MetadataSelection.change(&scratch, recordInScratch == item.record ? nil : record) { (bytes) in
+        wiper.wipe(item.attribute, in: &bytes, isSystem: isSystem, &outcome.statistics)
       }
-      outcome.statistics += found
+      recordInScratch = item.record
     } else if item.attribute.type == AttributeType.indexAllocation, !wiper.keepsTimes {
-      countIndex(named: item.attribute.name, of: inode)
+      if let counted = countedIndexes.first(where: { $0.name == item.attribute.name }) {
+        outcome.statistics += counted.statistics
+      } else {
+        countIndex(named: item.attribute.name, of: inode)
+      }
     }
   }
 
@@ -163,7 +181,7 @@ final class MetadataSelection: Selection {
     let mapped = reader.clusterCount * UInt64(volume.boot.clusterSize)
     let blocks = Int(min(UInt64(max(0, extent.attribute.dataSize)), mapped)) / index.blockSize
     let blocksAtOnce = max(1, (1 << 20) / index.blockSize)
-    var buffer = Buffer(blocksAtOnce * index.blockSize)
+    var buffer = Buffer(min(blocks, blocksAtOnce) * index.blockSize)
     var statistics = WipeStatistics()
     var first = 0
     while first < blocks {
@@ -254,17 +272,64 @@ final class MetadataSelection: Selection {
       size = index.blockSize
       isUsed = index.isUsed
     }
+    // No part of an item could hold such a block.
+    guard size <= work.geometry.bufferSize else { return false }
     guard attribute.lowestVCN == 0 else { return true }
     let runs = try complete(AttributeType.indexAllocation, attribute.name, of: inode)
     let group = UInt64(max(1, size / volume.boot.clusterSize))
     let total = runs.reduce(0) { $0 + UInt64($1.count) }
     guard total % group == 0 else { throw ImageError("Short last directory index record", errno: 0) }
+    if total <= work.geometry.clustersPerItem, readIndex(attribute, runs, blockSize: size, of: inode) {
+      append(runs, .known(indexBlocks.bytes.array(0..<Int(total) * volume.boot.clusterSize)))
+      return true
+    }
     for part in sliced(runs, group: group) {
       let first = Int(part.start) * volume.boot.clusterSize / size
       let count = part.runs.reduce(0) { $0 + $1.count } * volume.boot.clusterSize / size
       let used = isUsed.map { all in (first..<first + count).map { $0 < all.count && all[$0] } }
       append(part.runs, .blocks(size: size, isUsed: used))
     }
+    return true
+  }
+
+  /// Reads a small index once for both: what is counted, and what is copied.
+  ///
+  /// - Returns: whether ``indexBlocks`` holds its blocks, wiped; not where anything in it calls for a message.
+  private func readIndex(
+    _ attribute: AttributeRecord, _ runs: [Range<UInt64>], blockSize: Int, of inode: Inode
+  ) -> Bool {
+    guard !wiper.keepsTimes, let found = index(named: attribute.name, of: inode), found.blockSize == blockSize
+    else { return false }
+    let geometry = work.geometry
+    let length = runs.reduce(0) { $0 + Int(geometry.length(of: $1)) }
+    guard length == runs.reduce(0, { $0 + $1.count }) * geometry.clusterSize else { return false }
+    if indexBlocks.count < length { indexBlocks = Buffer(length) }
+    var all = indexBlocks.mutableBytes
+    var done = 0
+    for run in runs {
+      let next = done + Int(geometry.length(of: run))
+      var part = all.slice(done..<next)
+      guard (try? volume.storage.read(into: &part, at: geometry.offset(of: run.lowerBound))) != nil else {
+        return false
+      }
+      done = next
+    }
+    let counted = min(length, Int(clamping: attribute.dataSize)) / blockSize
+    var inMemory = WipeStatistics()
+    var written = WipeStatistics()
+    for number in 0..<length / blockSize {
+      let isCounted = number < counted && number < found.isUsed.count && found.isUsed[number]
+      // A copy of the volume keeps blocks that are not in use as they are.
+      guard rule.isImage || isCounted else { continue }
+      var block = all.slice(number * blockSize..<(number + 1) * blockSize)
+      var statistics = WipeStatistics()
+      if wiper.wipeIndexBlock(&block, &statistics) == .torn { return false }
+      written += statistics
+      if isCounted { inMemory += statistics }
+    }
+    countedIndexes.append((attribute.name, inMemory))
+    // An image counts what is written as well.
+    if rule.isImage { outcome.statistics += written }
     return true
   }
 
@@ -313,13 +378,18 @@ final class MetadataSelection: Selection {
       guard let last = runs.last else { return }
       waiting.append(
         CloneItem(
-          runs: runs, previous: current, returnsToStart: returns, treatment: treatment, isCounted: false))
+          parts: [ClonePart(runs: runs, treatment: treatment)], previous: current, returnsToStart: returns,
+          isCounted: false))
       current = last.upperBound
       returns = false
     }
     if case .plain = treatment {
       for part in sliced(runs, group: 1) { push(part.runs) }
     } else {
+      switch treatment {
+      case .records, .blocks: isTelling = rule.isImage || isTelling
+      default: break
+      }
       push(runs)
     }
   }
@@ -351,9 +421,18 @@ final class MetadataSelection: Selection {
 extension CloneItem {
   /// Whether `next`, which follows, can be copied together with this item.
   func canTake(_ next: CloneItem, limit: UInt64) -> Bool {
-    guard case .plain = treatment, case .plain = next.treatment else { return false }
-    return !next.returnsToStart && runs.count + next.runs.count <= CloneGeometry.runsPerItem
-      && clusters + next.clusters <= limit
+    !next.returnsToStart && runCount + next.runCount <= CloneGeometry.runsPerItem && clusters + next.clusters <= limit
+  }
+
+  /// Adds an item that follows.
+  mutating func take(_ next: CloneItem) {
+    for part in next.parts {
+      if case .plain = part.treatment, let last = parts.last, case .plain = last.treatment {
+        parts[parts.count - 1].runs += part.runs
+      } else {
+        parts.append(part)
+      }
+    }
   }
 }
 

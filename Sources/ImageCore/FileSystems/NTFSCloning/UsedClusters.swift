@@ -17,22 +17,22 @@ final class UsedClusters: Selection {
   func next() -> Segment? {
     let end = work.geometry.clusterCount + 1
     guard position < end else { return nil }
-    var item = CloneItem(runs: [], previous: position)
+    var part = ClonePart(runs: [])
+    let previous = position
     var left = work.geometry.clustersPerItem
-    while left > 0, item.runs.count < CloneGeometry.runsPerItem, position < end,
+    while left > 0, part.runs.count < CloneGeometry.runsPerItem, position < end,
       let run = used.nextRun(from: position)
     {
       guard run.lowerBound < end else { break }
-      // A gap of some size ends the item: its zeros, or the seek, need not wait.
       let last = min(run.upperBound, end, run.lowerBound + left)
-      item.runs.append(run.lowerBound..<last)
+      part.runs.append(run.lowerBound..<last)
       left -= last - run.lowerBound
       position = last
     }
-    if item.runs.isEmpty {
+    if part.runs.isEmpty {
       position = end
       return nil
     }
-    return work.add(item)
+    return work.add(CloneItem(parts: [part], previous: previous))
   }
 }

@@ -26,13 +26,14 @@ package struct VolumeCloner: Sendable {
     self.header = header
   }
 
-  private var engine: CopyEngine {
-    CopyEngine(workers: max(2, min(8, processorCount())), bufferSize: geometry.bufferSize)
-  }
-
   private func run(_ selection: sending any Selection, _ work: CloneWork, _ source: CloneSource, _ report: CloneReport)
     throws(ImageError)
   {
+    // The kernel writes to one file for one at a time.
+    let isShared = try source.triesSharing()
+    let engine = CopyEngine(
+      workers: isShared ? 1 : max(2, min(8, processorCount())),
+      bufferSize: work.isImage ? geometry.imageBufferSize : geometry.bufferSize)
     if let header {
       let sink = ImageCloneSink(target, header, work, report)
       try sink.begin()
@@ -44,7 +45,9 @@ package struct VolumeCloner: Sendable {
 
   /// Copies the clusters in use.
   package func copyUsed(_ survey: VolumeSurvey, report: CloneReport) throws(ImageError) {
-    let work = CloneWork(geometry)
+    let work = CloneWork(geometry, isImage: header != nil)
+    var rule = rule
+    if header == nil, case .file(let file) = target { rule.sharing = file }
     try run(UsedClusters(survey.used, work), work, CloneSource(volume, work, rule), report)
   }
 
@@ -57,7 +60,7 @@ package struct VolumeCloner: Sendable {
     _ metadata: MetadataRule, _ survey: VolumeSurvey, wiper: Wiper, ignoresErrors: Bool, report: CloneReport,
     progress: @escaping @Sendable (UInt64) -> Void, log: @escaping @Sendable (String) -> Void
   ) throws(ImageError) -> MetadataOutcome {
-    let work = CloneWork(geometry)
+    let work = CloneWork(geometry, isImage: header != nil)
     var rule = rule
     rule.wiper = wiper
     rule.tellsDamage = metadata.isImage

@@ -53,7 +53,8 @@ package struct VolumeSurvey: Sendable {
   private mutating func add(_ inode: Inode, _ rule: Rule, warn: (String) -> Void, log: (String) -> Void)
     throws(ImageError)
   {
-    for item in inode.items where item.attribute.isNonResident {
+    for index in inode.items.indices where inode.items[index].attribute.isNonResident {
+      let item = inode.items[index]
       let runs = try SurveyedRuns.decode(
         item, of: inode, volume, ignoresErrors: rule.ignoresErrors, warn: warn, log: log)
       for run in runs {
