@@ -53,6 +53,7 @@ static inline int clinux_file_system(int fd, const char *path, struct clinux_fil
 static inline int clinux_f_ofd_setlk(void) { return F_OFD_SETLK; }
 static inline int clinux_f_ofd_getlk(void) { return F_OFD_GETLK; }
 static inline int clinux_o_direct(void) { return O_DIRECT; }
+static inline int clinux_o_tmpfile(void) { return O_TMPFILE; }
 
 /// Size in bytes of a block device; -1 with errno when it is none.
 static inline int64_t clinux_block_device_size(int fd) {

@@ -10,6 +10,8 @@ package final class Console: Sendable {
   package let program: String
   /// Whether stdout is a terminal.
   package let isTerminal = isatty(1) == 1
+  /// Whether stderr is a terminal.
+  package let errorIsTerminal = isatty(2) == 1
   private let output = Mutex(OutputBuffer())
 
   /// - Parameter program: the first word of the command line.
@@ -34,6 +36,9 @@ package final class Console: Sendable {
   package func shown(_ name: String) -> String {
     isTerminal ? escapingControls(name) : name
   }
+
+  /// Writes to stderr as it is, at once.
+  package func printError(_ text: String) { _ = writeFully(2, text.rawBytes) }
 
   /// Appends a line to stdout.
   package func printLine(_ text: String) { print(text + "\n") }

@@ -15,15 +15,18 @@ package final class Progress: Sendable {
 
   private let console: Console
   private let isShown: Bool
+  private let usesStandardError: Bool
   private let step: Float
   private let state = Mutex(State())
 
   /// - Parameters:
   ///   - isShown: whether `-p` was given (and no `-q`). Otherwise SIGUSR1 asks for a report from now on.
   ///   - step: the least change in per cent that is worth showing.
-  package init(_ console: Console, isShown: Bool, step: Float) {
+  ///   - usesStandardError: whether it is shown on stderr.
+  package init(_ console: Console, isShown: Bool, step: Float, usesStandardError: Bool = false) {
     self.console = console
     self.isShown = isShown
+    self.usesStandardError = usesStandardError
     self.step = step
     if isShown { clinux_ignore_signal(SIGUSR1) } else { clinux_watch_progress_requests() }
   }
@@ -51,8 +54,7 @@ package final class Progress: Sendable {
     state.withLock { state in
       guard isShown, !state.hasEnded else { return }
       state.hasEnded = true
-      console.print("\n")
-      console.flush()
+      write("\n")
     }
   }
 
@@ -64,10 +66,18 @@ package final class Progress: Sendable {
     let hundredths = UInt64((Double(max(percent, 0)) * 100).rounded(.toNearestOrEven))
     let text = "    (\(hundredths / 100).\(zeroPadded(hundredths % 100, to: 2))/100%)"
     if isShown {
-      console.print(text + "\r")
-      console.flush()
+      write(text + "\r")
     } else if clinux_progress_requested() != 0 {
       console.note(text)
+    }
+  }
+
+  private func write(_ text: String) {
+    if usesStandardError {
+      console.printError(text)
+    } else {
+      console.print(text)
+      console.flush()
     }
   }
 }

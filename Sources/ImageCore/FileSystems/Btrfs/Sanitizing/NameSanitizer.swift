@@ -1,0 +1,83 @@
+import Bytes
+
+/// Replaces names by others of the same length (btrfs-image §13). The same name becomes the same other one wherever it
+/// occurs, so that directories, their indexes and the inodes still agree; nothing has to be remembered for that.
+package final class NameSanitizer: Sendable {
+  /// What the new names look like.
+  package enum Style: Sendable {
+    /// Random bytes, different in each run (`-s`).
+    case garbage
+    /// The names that the reference chooses (`-ss`).
+    case collisions
+  }
+
+  /// The style.
+  package let style: Style
+  private let secret: UInt64
+  private let collisions = NameCollisions()
+  private let shortNames = ShortNames()
+
+  /// - Parameter secret: what makes one run's garbage different from another's.
+  package init(_ style: Style, secret: UInt64) {
+    self.style = style
+    self.secret = secret
+  }
+
+  /// Replaces a name; its hash stays the same if that is possible, else it becomes one nearby: a directory entry then
+  /// belongs under another key, which mostly does not change its place.
+  ///
+  /// - Parameters:
+  ///   - name: at most 255 bytes; longer ones cannot be names, and become garbage.
+  ///   - kept: bytes at its beginning that stay: an attribute's namespace.
+  /// - Returns: whether the hash is the same.
+  @_lifetime(name: copy name)
+  package func replace(_ name: inout MutableRawSpan, kept: Int = 0) -> Bool {
+    let count = name.byteCount
+    if count == 0 { return true }
+    let hash = NameCollisions.hash(name.bytes)
+    switch style {
+    case .collisions:
+      let choice = NameCollisions.Choice(least: 0x20, kept: kept)
+      if collisions.replace(&name, hash: hash, choice, start: { _ in 0x20 }) { return true }
+    case .garbage:
+      var random = RandomBytes(secret, name.bytes)
+      let choice = NameCollisions.Choice(least: RandomBytes.least, kept: kept)
+      if collisions.replace(&name, hash: hash, choice, start: { _ in random.next() }) { return true }
+    }
+    // An attribute without its namespace is better than one that is not found.
+    if kept > 0 { return replace(&name) }
+    if count <= 2 {
+      shortNames.replace(&name)
+    } else if !collisions.replaceByNeighbor(&name, NameCollisions.Choice(least: RandomBytes.least)) {
+      var random = RandomBytes(secret, name.bytes)
+      for position in 0..<count { name.storeBytes(of: random.next(), toByteOffset: position, as: UInt8.self) }
+    }
+    return false
+  }
+
+  /// Printable bytes without blanks, which a name and a secret determine.
+  private struct RandomBytes {
+    static let least: UInt8 = 0x21
+    private var state: UInt64
+
+    init(_ secret: UInt64, _ name: RawSpan) {
+      state = secret
+      for index in 0..<name.byteCount { state = RandomBytes.mixed(state ^ UInt64(name[index])) }
+    }
+
+    mutating func next() -> UInt8 {
+      state = RandomBytes.mixed(state)
+      // 93 bytes from 0x21 to 0x7E without the slash; the high bits are the most random ones.
+      let byte = RandomBytes.least + UInt8((state >> 32) * 93 >> 32)
+      return byte < UInt8(ascii: "/") ? byte : byte + 1
+    }
+
+    /// A step of Weyl's sequence and a finalizer: every bit depends on every other.
+    private static func mixed(_ value: UInt64) -> UInt64 {
+      var value = value &+ 0x9E37_79B9_7F4A_7C15
+      value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+      value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+      return value ^ value >> 31
+    }
+  }
+}

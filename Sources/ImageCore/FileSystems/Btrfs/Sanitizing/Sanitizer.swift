@@ -1,0 +1,186 @@
+import Bytes
+import Synchronization
+
+/// Takes names, attributes and checksums out of the leaves of a dump (btrfs-image §13, §20).
+///
+/// What remains is a file system that the kernel mounts: it refuses a leaf with an entry whose name does not have the
+/// hash that its key says.
+package final class Sanitizer: TreeBlockTransform {
+  private let names: NameSanitizer
+  private let warn: @Sendable (String) -> Void
+  /// Names that a warning has been given for, and their lengths; they are short.
+  private let warned = Mutex<Set<ShortName>>([])
+  /// So many different names are warned about.
+  private static let warningLimit = 1 << 16
+
+  private struct ShortName: Hashable {
+    var bytes: UInt64
+    var count: Int
+  }
+
+  /// - Parameters:
+  ///   - style: what the new names look like.
+  ///   - secret: what makes one run's garbage different from another's.
+  ///   - warn: takes the warnings of `-ss`, a line each without prefix.
+  package init(_ style: NameSanitizer.Style, secret: UInt64, warn: @escaping @Sendable (String) -> Void) {
+    names = NameSanitizer(style, secret: secret)
+    self.warn = warn
+  }
+
+  @_lifetime(block: copy block)
+  package func apply(to block: inout MutableRawSpan) {
+    let header = TreeBlockHeader(block.bytes)
+    guard header.isLeaf, header.itemCount <= header.capacity(nodeSize: block.byteCount) else { return }
+    for index in 0..<header.itemCount {
+      let item = LeafItem(block.bytes, index)
+      guard let range = item.range(nodeSize: block.byteCount) else { continue }
+      switch item.key.type {
+      case .directoryItem, .directoryIndex, .extendedAttribute:
+        let isAttribute = item.key.type == .extendedAttribute
+        replaceEntries(in: &block, range, isRootTree: header.owner == ObjectID.rootTree, isAttribute: isAttribute)
+        if item.key.type == .directoryItem { moveKey(in: &block, index, item, count: header.itemCount) }
+      case .inodeReference:
+        replaceNames(in: &block, range, headSize: 10)
+      case .inodeExtendedReference:
+        replaceNames(in: &block, range, headSize: 18)
+      case .rootReference, .rootBackReference:
+        replaceNames(in: &block, range, headSize: 18)
+      case .extentChecksum, .legacyChecksum, .string, .verityTree:
+        block.fill(range)
+      case .verityDescriptor:
+        // The first one holds nothing but the size of the second.
+        if item.key.offset != 0 { block.fill(range) }
+      default: break
+      }
+    }
+  }
+
+  /// Takes the label out of a superblock.
+  package func apply(to superblock: inout BtrfsSuperblock) {
+    superblock.replace(299..<555, with: [UInt8](repeating: 0, count: 256))
+  }
+
+  /// Names with a head in front of each that ends in the name's length; what cannot be a name becomes zeros.
+  @_lifetime(block: copy block)
+  private func replaceNames(in block: inout MutableRawSpan, _ range: Range<Int>, headSize: Int) {
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let start = position + headSize
+      guard start <= range.upperBound else { break }
+      let length = Int(block.bytes.littleEndian(at: start - 2, as: UInt16.self))
+      guard length > 0, length <= range.upperBound - start else { break }
+      replaceName(in: &block, start..<start + length, isRootTree: false)
+      position = start + length
+    }
+    block.fill(position..<range.upperBound)
+  }
+
+  /// Directory entries or attributes; what cannot be one becomes zeros.
+  @_lifetime(block: copy block)
+  private func replaceEntries(
+    in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool, isAttribute: Bool
+  ) {
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let start = position + DirectoryEntry.headSize
+      guard start <= range.upperBound else { break }
+      let dataLength = Int(block.bytes.littleEndian(at: position + 25, as: UInt16.self))
+      let nameLength = Int(block.bytes.littleEndian(at: position + 27, as: UInt16.self))
+      guard nameLength > 0, nameLength + dataLength <= range.upperBound - start else { break }
+      let name = start..<start + nameLength
+      let value = name.upperBound..<name.upperBound + dataLength
+      if isAttribute {
+        replaceAttribute(in: &block, name, value)
+      } else {
+        replaceName(in: &block, name, isRootTree: isRootTree)
+        block.fill(value)
+      }
+      position = value.upperBound
+    }
+    block.fill(position..<range.upperBound)
+  }
+
+  @_lifetime(block: copy block)
+  private func replaceName(in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool) {
+    let original = block.bytes.array(range)
+    // What every root directory calls its parent, and what the kernel looks for in the root tree, tell nothing.
+    if original == DirectoryEntry.parent || (isRootTree && original == DirectoryEntry.defaultSubvolume) { return }
+    var name = block.slice(range)
+    let keepsHash = names.replace(&name)
+    if !keepsHash, names.style == .collisions { warnOnce(original) }
+  }
+
+  /// Attributes of the system keep their names: the kernel would not know what they are.
+  @_lifetime(block: copy block)
+  private func replaceAttribute(in block: inout MutableRawSpan, _ range: Range<Int>, _ value: Range<Int>) {
+    let original = block.bytes.array(range)
+    if original.starts(with: Array("system.posix_acl_".utf8)) {
+      clearAccessList(in: &block, value)
+    } else {
+      block.fill(value)
+    }
+    for namespace in ["user.", "trusted."] where original.starts(with: Array(namespace.utf8)) {
+      var name = block.slice(range)
+      _ = names.replace(&name, kept: min(namespace.utf8.count, range.count))
+    }
+  }
+
+  /// An access control list keeps its version and the sort of its entries: without them the kernel refuses to look into
+  /// a directory. Users, groups and permissions become zeros.
+  @_lifetime(block: copy block)
+  private func clearAccessList(in block: inout MutableRawSpan, _ value: Range<Int>) {
+    var position = value.lowerBound + 4
+    while position + 8 <= value.upperBound {
+      // The tag, two bytes, stays; permissions and the number of a user or group follow.
+      let tag = block.bytes.littleEndian(at: position, as: UInt16.self)
+      block.fill(position + 2..<position + 8)
+      // Entries without a number have all ones there.
+      if ![2, 8].contains(tag) { block.fill(position + 4..<position + 8, with: 0xFF) }
+      position += 8
+    }
+    block.fill(min(position, value.upperBound)..<value.upperBound)
+  }
+
+  /// Puts an entry whose name has a new hash under the key that belongs to it, where that keeps the leaf in order. The
+  /// first key of a leaf stands in the block above and stays.
+  @_lifetime(block: copy block)
+  private func moveKey(in block: inout MutableRawSpan, _ index: Int, _ item: LeafItem, count: Int) {
+    guard let range = item.range(nodeSize: block.byteCount), range.count > DirectoryEntry.headSize else { return }
+    let length = Int(block.bytes.littleEndian(at: range.lowerBound + 27, as: UInt16.self))
+    // Entries that share a hash share the item: these names are none of the short ones.
+    guard range.count == DirectoryEntry.headSize + length else { return }
+    let hash = NameCollisions.hash(block.bytes.slice(range.lowerBound + DirectoryEntry.headSize..<range.upperBound))
+    let key = ItemKey(item.key.objectID, item.key.type, UInt64(hash))
+    guard key != item.key, index > 0, LeafItem(block.bytes, index - 1).key < key else { return }
+    if index + 1 < count {
+      guard key < LeafItem(block.bytes, index + 1).key else { return }
+    } else if key > item.key, length <= 2 {
+      // The next leaf's first key is unknown, and the hashes of names so short are far apart.
+      return
+    }
+    key.store(in: &block, at: TreeBlockHeader.size + index * LeafItem.headerSize)
+  }
+
+  private func warnOnce(_ name: [UInt8]) {
+    guard name.count <= 8 else { return }
+    let key = ShortName(bytes: name.reversed().reduce(0) { $0 << 8 | UInt64($1) }, count: name.count)
+    let isNew = warned.withLock { $0.count < Sanitizer.warningLimit && $0.insert(key).inserted }
+    guard isNew else { return }
+    let text = String(rawBytes: name)
+    warn("cannot find a hash collision for '\(text)', generating garbage, it won't match indexes")
+  }
+}
+
+/// The layout of directory entries and attributes (btrfs-image §6).
+private enum DirectoryEntry {
+  /// Bytes in front of the name.
+  static let headSize = 30
+  static let parent = Array("..".utf8)
+  static let defaultSubvolume = Array("default".utf8)
+}
+
+extension ItemType {
+  fileprivate static let verityDescriptor = ItemType(rawValue: 36)
+  fileprivate static let verityTree = ItemType(rawValue: 37)
+  fileprivate static let string = ItemType(rawValue: 253)
+}

@@ -1,0 +1,156 @@
+import Btrfs
+import Bytes
+import Codecs
+
+/// Reads payloads of items and decompresses them. One thread at a time.
+package final class PayloadReader {
+  /// The longest piece of a payload that is handed on at once, in bytes: a multiple of every node size, and more than
+  /// any item of a dump without file contents that is not part of the space cache.
+  package static let pieceSize = 512 << 10
+  /// More than this much nobody has put into one item.
+  private static let contentLimit: UInt64 = 1 << 30
+
+  /// Takes a piece of an item: the first `count` bytes of `buffer`, which may be changed, belong to a logical address.
+  package typealias Body = (_ buffer: inout Buffer, _ count: Int, _ address: UInt64) throws(ImageError) -> Void
+
+  private let input: any MetadumpInput
+  private var stored = Buffer(PayloadReader.pieceSize)
+  private var contents = Buffer(PayloadReader.pieceSize)
+  private var inflater: ZlibInflater?
+
+  package init(_ input: any MetadumpInput) { self.input = input }
+
+  /// Whether the item's bytes need more than one piece, as far as that can be told before they are read.
+  package static func isLong(_ place: ItemPlace) -> Bool { place.storedSize > pieceSize }
+
+  /// Reads an item and hands on its bytes in pieces: with each the logical address of its first byte.
+  ///
+  /// All of the payload has been read when this returns.
+  ///
+  /// - Returns: what is wrong with the item, if anything is; `body` may have had pieces of it.
+  /// - Throws: that the payload cannot be read; also what `body` throws.
+  package func read(
+    _ place: ItemPlace, _ body: Body
+  ) throws(ImageError) -> ImageError? {
+    if place.storedSize == 0 { return PayloadReader.failure(place, "is empty") }
+    if !place.isCompressed {
+      try readPlain(place, body)
+      return nil
+    }
+    if place.storedSize > stored.count { return try readLong(place, body) }
+    try fill(place, 0..<place.storedSize)
+    let inflater = try makeInflater()
+    let outcome = inflate(place.storedSize, inflater)
+    switch outcome {
+    case .complete(let count):
+      if count > 0 { try body(&contents, count, place.address) }
+      return nil
+    case .tooLong: return try inflateLong(place, firstStored: place.storedSize, body)
+    case .damaged: return PayloadReader.failure(place, "decompression failed with -3")
+    }
+  }
+
+  private func inflate(_ count: Int, _ inflater: ZlibInflater) -> ZlibInflater.Outcome {
+    var all = contents.mutableBytes
+    return inflater.inflate(stored.bytes.slice(0..<count), into: &all)
+  }
+
+  private func makeInflater() throws(ImageError) -> ZlibInflater {
+    if let inflater { return inflater }
+    let made = try ZlibInflater()
+    inflater = made
+    return made
+  }
+
+  private func readPlain(
+    _ place: ItemPlace, _ body: Body
+  ) throws(ImageError) {
+    var done = 0
+    while done < place.storedSize {
+      let count = min(stored.count, place.storedSize - done)
+      try fill(place, done..<done + count)
+      try body(&stored, count, place.address.saturatingAdd(UInt64(done)))
+      done += count
+    }
+  }
+
+  /// A payload that does not fit the buffer.
+  private func readLong(
+    _ place: ItemPlace, _ body: Body
+  ) throws(ImageError) -> ImageError? {
+    try fill(place, 0..<stored.count)
+    return try inflateLong(place, firstStored: stored.count, body)
+  }
+
+  /// Decompresses piece by piece; the first `firstStored` bytes of the payload are in the buffer.
+  private func inflateLong(
+    _ place: ItemPlace, firstStored: Int,
+    _ body: Body
+  ) throws(ImageError) -> ImageError? {
+    let stream = try ZlibStreamInflater()
+    var available = 0..<firstStored
+    var readBytes = firstStored
+    var address = place.address
+    var filled = 0
+    var total: UInt64 = 0
+    var isComplete = false
+    var isDamaged = false
+    while !isComplete, !isDamaged {
+      if available.isEmpty, readBytes < place.storedSize {
+        let count = min(stored.count, place.storedSize - readBytes)
+        try fill(place, readBytes..<readBytes + count)
+        readBytes += count
+        available = 0..<count
+      }
+      guard let step = inflate(available, stream, at: filled) else {
+        isDamaged = true
+        break
+      }
+      available = available.lowerBound + step.consumed..<available.upperBound
+      filled += step.produced
+      total += UInt64(step.produced)
+      isComplete = step.isComplete
+      // Nothing moves although the input is at its end: the stream lacks its own.
+      isDamaged = (step.consumed == 0 && step.produced == 0 && !isComplete) || total > PayloadReader.contentLimit
+      if filled == contents.count || (isComplete && filled > 0) {
+        try body(&contents, filled, address)
+        address = address.saturatingAdd(UInt64(filled))
+        filled = 0
+      }
+    }
+    // Whoever comes next on a stream waits for the rest.
+    while readBytes < place.storedSize {
+      isDamaged = true
+      let count = min(stored.count, place.storedSize - readBytes)
+      try fill(place, readBytes..<readBytes + count)
+      readBytes += count
+    }
+    return isDamaged || !available.isEmpty ? PayloadReader.failure(place, "decompression failed with -3") : nil
+  }
+
+  private func inflate(_ range: Range<Int>, _ stream: ZlibStreamInflater, at offset: Int) -> ZlibStreamInflater.Step? {
+    let end = contents.count
+    var all = contents.mutableBytes
+    var rest = all.slice(offset..<end)
+    return stream.inflate(stored.bytes.slice(range), into: &rest)
+  }
+
+  /// Reads a range of the payload to the buffer's beginning.
+  private func fill(_ place: ItemPlace, _ range: Range<Int>) throws(ImageError) {
+    var bytes = stored.mutableBytes
+    var part = bytes.slice(0..<range.count)
+    let count: Int
+    do throws(ImageError) {
+      count = try input.read(into: &part, at: place.offset.saturatingAdd(UInt64(range.lowerBound)))
+    } catch {
+      throw error.errno == 125 /* ECANCELED */
+        ? error : ImageError("unable to read buffer: \(error.message)", errno: error.errno)
+    }
+    guard count == range.count else { throw ClusterReader.cut(at: place.offset) }
+  }
+
+  /// An item that cannot be used.
+  package static func failure(_ place: ItemPlace, _ text: String) -> ImageError {
+    ImageError("item at \(place.address), offset \(place.offset) of the dump: \(text)", errno: 5)
+  }
+}
