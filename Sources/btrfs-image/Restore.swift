@@ -109,7 +109,9 @@ private final class Restoring: Sendable {
       }
       guard seen.isDisjoint(with: identities) else { throw ImageError("target given twice: \(name)") }
       seen.formUnion(identities)
-      guard !isMounted(anyOf: [identity]) else { throw ImageError("target is mounted: \(name)", errno: 16 /* EBUSY */) }
+      guard !isMounted(anyOf: [identity]) else {
+        throw ImageError("target is mounted: \(name)", errno: 16 /* EBUSY */)
+      }
     }
   }
 
@@ -132,7 +134,9 @@ private final class Restoring: Sendable {
     if readsStandardInput { return StreamInput(.standardInput(), makeFile: FileStorage.temporary) }
     do throws(ImageError) {
       let kind = try FileFacts(path: arguments.source).kind
-      guard kind != .other else { return StreamInput(try InputStream(path: arguments.source), makeFile: FileStorage.temporary) }
+      guard kind != .other else {
+        return StreamInput(try InputStream(path: arguments.source), makeFile: FileStorage.temporary)
+      }
       guard kind != .directory else { throw .system(21 /* EISDIR */) }
       return StorageInput(try FileStorage(path: arguments.source, writable: false, locking: false))
     } catch {

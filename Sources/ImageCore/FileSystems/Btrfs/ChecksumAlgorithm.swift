@@ -33,7 +33,7 @@ package enum ChecksumAlgorithm: UInt16, Sendable, CaseIterable {
     case .sha256:
       let digest = SHA256.digest(bytes)
       words = SIMD4(
-        (0..<4).map { UInt64(digest[2 * $0]).byteSwapped | UInt64(digest[2 * $0 + 1].byteSwapped) << 32 })
+        (0..<4).map { UInt64(digest[2 * $0].byteSwapped) | UInt64(digest[2 * $0 + 1].byteSwapped) << 32 })
     case .blake2b: words = BLAKE2b256.digest(bytes)
     }
     return BlockChecksum(words: words, size: size)

@@ -127,7 +127,8 @@ package final class NameCollisions: Sendable {
         let bytes = stepsBack(target, count) ^ NameCollisions.seed
         guard count == 4 || bytes >> UInt32(count * 8) == 0, isChosen(bytes, choice, count: count) else { continue }
         for index in 0..<count {
-          name.storeBytes(of: UInt8(truncatingIfNeeded: bytes >> UInt32(index * 8)), toByteOffset: index, as: UInt8.self)
+          name.storeBytes(
+            of: UInt8(truncatingIfNeeded: bytes >> UInt32(index * 8)), toByteOffset: index, as: UInt8.self)
         }
         return true
       }

@@ -144,7 +144,8 @@ package struct MetadumpScan: Sendable {
     guard header.owner == ObjectID.chunkTree else {
       throw ImageError("wrong eb \(address) owner \(header.owner)", errno: 5)
     }
-    guard header.level < TreeBlockHeader.levelLimit, header.itemCount <= header.capacity(nodeSize: block.byteCount) else {
+    guard header.level < TreeBlockHeader.levelLimit, header.itemCount <= header.capacity(nodeSize: block.byteCount)
+    else {
       throw ImageError("bad tree block \(address), invalid nr_items: \(header.itemCount)", errno: 5)
     }
     guard header.isLeaf else {

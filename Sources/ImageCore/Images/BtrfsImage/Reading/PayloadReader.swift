@@ -40,8 +40,7 @@ package final class PayloadReader {
     if place.storedSize > stored.count { return try readLong(place, body) }
     try fill(place, 0..<place.storedSize)
     let inflater = try makeInflater()
-    let outcome = inflate(place.storedSize, inflater)
-    switch outcome {
+    switch PayloadReader.inflate(stored, place.storedSize, inflater, into: &contents) {
     case .complete(let count):
       if count > 0 { try body(&contents, count, place.address) }
       return nil
@@ -50,7 +49,9 @@ package final class PayloadReader {
     }
   }
 
-  private func inflate(_ count: Int, _ inflater: ZlibInflater) -> ZlibInflater.Outcome {
+  private static func inflate(
+    _ stored: borrowing Buffer, _ count: Int, _ inflater: ZlibInflater, into contents: inout Buffer
+  ) -> ZlibInflater.Outcome {
     var all = contents.mutableBytes
     return inflater.inflate(stored.bytes.slice(0..<count), into: &all)
   }
@@ -102,7 +103,7 @@ package final class PayloadReader {
         readBytes += count
         available = 0..<count
       }
-      guard let step = inflate(available, stream, at: filled) else {
+      guard let step = PayloadReader.inflate(stored, available, stream, into: &contents, at: filled) else {
         isDamaged = true
         break
       }
@@ -128,7 +129,10 @@ package final class PayloadReader {
     return isDamaged || !available.isEmpty ? PayloadReader.failure(place, "decompression failed with -3") : nil
   }
 
-  private func inflate(_ range: Range<Int>, _ stream: ZlibStreamInflater, at offset: Int) -> ZlibStreamInflater.Step? {
+  private static func inflate(
+    _ stored: borrowing Buffer, _ range: Range<Int>, _ stream: ZlibStreamInflater, into contents: inout Buffer,
+    at offset: Int
+  ) -> ZlibStreamInflater.Step? {
     let end = contents.count
     var all = contents.mutableBytes
     var rest = all.slice(offset..<end)
@@ -137,16 +141,23 @@ package final class PayloadReader {
 
   /// Reads a range of the payload to the buffer's beginning.
   private func fill(_ place: ItemPlace, _ range: Range<Int>) throws(ImageError) {
-    var bytes = stored.mutableBytes
-    var part = bytes.slice(0..<range.count)
     let count: Int
     do throws(ImageError) {
-      count = try input.read(into: &part, at: place.offset.saturatingAdd(UInt64(range.lowerBound)))
+      count = try PayloadReader.fill(
+        &stored, range.count, from: input, at: place.offset.saturatingAdd(UInt64(range.lowerBound)))
     } catch {
       throw error.errno == 125 /* ECANCELED */
         ? error : ImageError("unable to read buffer: \(error.message)", errno: error.errno)
     }
     guard count == range.count else { throw ClusterReader.cut(at: place.offset) }
+  }
+
+  private static func fill(
+    _ buffer: inout Buffer, _ count: Int, from input: any MetadumpInput, at offset: UInt64
+  ) throws(ImageError) -> Int {
+    var bytes = buffer.mutableBytes
+    var part = bytes.slice(0..<count)
+    return try input.read(into: &part, at: offset)
   }
 
   /// An item that cannot be used.

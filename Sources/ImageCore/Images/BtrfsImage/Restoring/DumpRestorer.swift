@@ -92,7 +92,10 @@ package struct DumpRestorer: Sendable {
     item.subStripes = 0
     let device = superblock.device
     item.stripes = [ChunkItem.Stripe(device: device.id, offset: 0, deviceUUID: device.uuid)]
-    superblock.systemChunkArray = BtrfsSuperblock.systemChunkArray(of: [Chunk(logical: 0, item: item)])
+    // The reference leaves what is behind the array's end.
+    let array = BtrfsSuperblock.systemChunkArray(of: [Chunk(logical: 0, item: item)])
+    superblock.replace(811..<811 + array.count, with: array)
+    superblock.systemChunkSize = UInt32(array.count)
     // Where further copies would be there may be blocks.
     try write(superblock, to: storage, size: 0)
     try storage.flush()

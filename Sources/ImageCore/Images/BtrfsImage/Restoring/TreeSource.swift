@@ -79,8 +79,9 @@ package struct TreeSource: Sendable {
   }
 
   /// Where the root of a tree is, and its level, by its item in the root tree.
-  package func root(of tree: UInt64, _ superblock: BtrfsSuperblock) throws(ImageError) -> (address: UInt64, level: UInt8)
-  {
+  package func root(of tree: UInt64, _ superblock: BtrfsSuperblock) throws(ImageError) -> (
+    address: UInt64, level: UInt8
+  ) {
     let key = ItemKey(tree, .rootItem, .max)
     let found = try item(atOrBefore: key, in: superblock.root, level: superblock.rootLevel)
     // The oldest form ends behind the level.
