@@ -25,7 +25,7 @@ package struct RestoreReport: Sendable {
 }
 
 /// The items of a dump in their order; what a segment is can be asked once.
-final class DumpSelection: Selection {
+final class RestoreSelection: Selection {
   /// Places of the items that are under way, by their offset in the dump.
   final class Places: Sendable {
     private let places = Mutex<[UInt64: ItemPlace]>([:])
@@ -53,13 +53,13 @@ final class DumpSelection: Selection {
 /// Puts the items of a dump where they belong. Reading, decompressing and writing of different items overlap.
 final class RestoreSink: CopySink {
   private let input: any MetadumpInput
-  private let places: DumpSelection.Places
+  private let places: RestoreSelection.Places
   private let target: RestoreTarget
   private let repair: BlockRepair
   private let report: RestoreReport
 
   init(
-    _ input: any MetadumpInput, _ places: DumpSelection.Places, _ target: RestoreTarget, _ repair: BlockRepair,
+    _ input: any MetadumpInput, _ places: RestoreSelection.Places, _ target: RestoreTarget, _ repair: BlockRepair,
     _ report: RestoreReport
   ) {
     self.input = input
