@@ -2,10 +2,6 @@ import ImageCore
 
 /// Writes a dump of a file system's metadata; returns the exit status (btrfs-image §10).
 func dump(_ arguments: Arguments, _ voice: Voice) -> Int32 {
-  guard arguments.sanitizing == .none else {
-    voice.error("sanitizing is not supported by this build")
-    return 1
-  }
   do throws(ImageError) {
     let target = try DumpTarget(arguments.targets[0], source: arguments.source)
     do throws(ImageError) {
@@ -34,10 +30,21 @@ private func writeDump(_ arguments: Arguments, to output: ImageOutput, _ voice: 
   let batchLimit = batchSize(workers: arguments.threadCount)
   let sink = DumpSink(
     output, volume, plan, batchLimit: batchLimit, version: arguments.includesData ? .data : .metadata,
-    level: arguments.compressionLevel, transform: nil, log: log)
+    level: arguments.compressionLevel, transform: sanitizer(arguments, voice), log: log)
   let engine = CopyEngine(workers: arguments.threadCount, bufferSize: 0)
   try engine.run(sink.selection(), from: NoSource(), to: sink)
   return !log.isIncomplete
+}
+
+/// What makes names unreadable; nil without `-s`.
+private func sanitizer(_ arguments: Arguments, _ voice: Voice) -> Sanitizer? {
+  let style: NameSanitizer.Style
+  switch arguments.sanitizing {
+  case .none: return nil
+  case .garbage: style = .garbage
+  case .collisions: style = .collisions
+  }
+  return Sanitizer(style, secret: .random(in: .min ... .max)) { voice.warn($0) }
 }
 
 /// Bytes that a worker handles at a time: less, the more there are, so that all together stay small.

@@ -11,4 +11,7 @@ package protocol TreeBlockTransform: AnyObject, Sendable {
   /// Changes `block`, a whole leaf of the file system's node size, in place.
   @_lifetime(block: copy block)
   func apply(to block: inout MutableRawSpan)
+
+  /// Changes the superblock, whose checksum is the caller's work too.
+  func apply(to superblock: inout BtrfsSuperblock)
 }

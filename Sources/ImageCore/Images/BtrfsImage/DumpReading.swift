@@ -23,7 +23,7 @@ struct DumpReading: Sendable {
       let count = min(Int(item.length), batch.length)
       switch item.kind {
       case .superblock:
-        bytes.copy(volume.dumpedSuperblock.bytes.rawBytes, at: position)
+        bytes.copy(superblock.rawBytes, at: position)
       case .treeBlocks:
         var part = bytes.slice(position..<position + count)
         readTreeBlocks(item.address, into: &part, &findings)
@@ -34,6 +34,15 @@ struct DumpReading: Sendable {
       position += count
     }
     return findings
+  }
+
+  /// The superblock's bytes; as they are on the device, unless there is a transform.
+  private var superblock: [UInt8] {
+    var superblock = volume.dumpedSuperblock
+    guard let transform else { return superblock.bytes }
+    transform.apply(to: &superblock)
+    // The volume has been opened: its algorithm is known.
+    return (try? superblock.bytesWithChecksum()) ?? superblock.bytes
   }
 
   @_lifetime(bytes: copy bytes)
