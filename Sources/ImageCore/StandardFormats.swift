@@ -1,3 +1,4 @@
+import BtrfsImage
 import Images
 import NtfscloneImage
 import OCFS2Image
@@ -11,7 +12,8 @@ extension ImageOpener {
   public static func standard(notify: @escaping @Sendable (Notice) -> Void) -> ImageOpener {
     ImageOpener(
       formats: [
-        Qcow2Format.self, NtfscloneFormat.self, OCFS2ImageFormat.self, RawFormat.self, FileFormat.self,
+        Qcow2Format.self, NtfscloneFormat.self, OCFS2ImageFormat.self, BtrfsImageFormat.self, RawFormat.self,
+        FileFormat.self,
       ], notify: notify)
   }
 }
