@@ -123,6 +123,12 @@ struct clinux_time clinux_local_time(int64_t seconds_since_1970) {
       .second = fields.tm_sec};
 }
 
+int64_t clinux_microseconds_since_1970(void) {
+  struct timespec now;
+  if (clock_gettime(CLOCK_REALTIME, &now) != 0) return 0;
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 // ---- signals --------------------------------------------------------------------------------------------------------
 
 // A lock-free int store is all that the handler does, which is allowed in one.

@@ -10,6 +10,7 @@ enum Option: Sendable, Hashable {
   case preallocation, shrink
   case compress, copyOffload, noCreate, sparseSize, rateLimit, parallel, outOfOrder, salvage, targetIsZero
   case bitmaps, skipBrokenBitmaps
+  case list, apply, delete, createSnapshot
 }
 
 extension CommandOption where ID == Option {

@@ -6,7 +6,7 @@ enum QemuImg {
   static let commands: [any Command.Type] = [
     CheckCommand.self, CompareCommand.self, ConvertCommand.self, CreateCommand.self, DDCommand.self, InfoCommand.self,
     MapCommand.self, MeasureCommand.self,
-    ResizeCommand.self,
+    ResizeCommand.self, SnapshotCommand.self,
   ]
 
   /// The first line is what scripts parse; it names the version whose behaviour this tool has.

@@ -132,6 +132,8 @@ struct clinux_time {
   int month, day, hour, minute, second;
 };
 struct clinux_time clinux_local_time(int64_t seconds_since_1970);
+/// Microseconds since 1970.
+int64_t clinux_microseconds_since_1970(void);
 
 /// Counts SIGUSR1 from now on instead of dying of it; `clinux_progress_requested` answers whether one came since it was
 /// last asked.

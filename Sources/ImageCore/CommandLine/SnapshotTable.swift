@@ -35,7 +35,7 @@ package func snapshotTable(_ rows: [SnapshotRow]) -> String {
       padded(row.id, to: 9) + " " + padded(row.name, to: 16) + " "
       + rightAligned(humanSize(row.stateSize), to: 8) + rightAligned(localDate(row.date), to: 20)
       + rightAligned(clock(row.clock), to: 13)
-      + rightAligned(row.instructionCount.map(String.init) ?? "", to: 11) + "\n"
+      + rightAligned(row.instructionCount.map { String(Int64(bitPattern: $0)) } ?? "", to: 11) + "\n"
   }
   return text
 }

@@ -41,3 +41,18 @@ public struct Snapshot: Sendable {
     self.diskSize = diskSize
   }
 }
+
+/// An image in which internal snapshots can be made, gone back to, and deleted. Each operation takes effect at one instant:
+/// when it is interrupted, the image is what it was before or what it is afterwards.
+public protocol WritableSnapshotImage: SnapshotImage, WritableDiskImage {
+  /// Records the disk as it is. Names need not be unique; of a long one the first 255 bytes are kept.
+  ///
+  /// - Parameters:
+  ///   - seconds: the time of creation, since 1970.
+  ///   - nanoseconds: the rest of it.
+  func createSnapshot(_ name: String, seconds: UInt32, nanoseconds: UInt32) throws(ImageError)
+  /// Makes the disk what it was at the snapshot with the identifier `name` or, if there is none, the one with that name.
+  func applySnapshot(_ name: String) throws(ImageError)
+  /// Deletes snapshot number `index` of ``SnapshotImage/snapshots``.
+  func deleteSnapshot(_ index: Int) throws(ImageError)
+}

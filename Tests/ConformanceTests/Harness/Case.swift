@@ -75,6 +75,8 @@ enum FileComparison: Sendable {
   case content
   /// Same names, same bytes except in the files named, which are compared as `content`.
   case contentOf([String])
+  /// Same names, same lengths, same bytes in all clusters that are in use; dates of snapshots may differ.
+  case used
   case unchecked
 }
 

@@ -117,6 +117,13 @@ struct CaseRun {
       Totals.comparisons.add(1, ordering: .relaxed)
       switch policy {
       case .content: faults += try await compareContent(name)
+      case .used:
+        let (expected, actual) = (
+          referenceFolder.appendingPathComponent(name).path, oursFolder.appendingPathComponent(name).path
+        )
+        if let difference = try UsedClusters.difference(expected, actual) {
+          faults.append("file \(name): \(difference)")
+        }
       case .contentOf(let images) where images.contains(name): faults += try await compareContent(name)
       default:
         if let difference = try Folders.difference(

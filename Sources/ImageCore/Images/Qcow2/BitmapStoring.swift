@@ -6,13 +6,21 @@ import Storage
 // as in use, so that a crash leaves no bitmap that looks complete; at the end they are stored anew and the old ones freed.
 
 extension Qcow2Tables {
+  /// Loads the bitmaps that can be trusted; they are stored anew when the image is closed.
+  func loadBitmaps() throws(ImageError) {
+    let writing = try writer()
+    if writing.hasBitmaps { return }
+    writing.hasBitmaps = true
+    writing.bitmaps = bitmaps.filter { !$0.isInUse }.map { LiveBitmap($0, header, writing.storage) }
+  }
+
   /// Before the first change of the disk: loads the bitmaps that can be trusted, and marks them in the file.
   func beginChange() throws(ImageError) {
     let writing = try writer()
     if writing.hasBegun { return }
     writing.hasBegun = true
     guard let directory = header.extensions.bitmaps, bitmaps.contains(where: { !$0.isInUse }) else { return }
-    writing.bitmaps = bitmaps.filter { !$0.isInUse }.map { LiveBitmap($0, header, writing.storage) }
+    try loadBitmaps()
     var marked = bitmaps
     for index in marked.indices { marked[index].flags |= BitmapRecord.inUse }
     let bytes = marked.flatMap(\.bytes)

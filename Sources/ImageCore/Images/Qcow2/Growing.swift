@@ -80,7 +80,8 @@ extension Qcow2Tables {
     if !writing.isUnfinished { try commit() }
   }
 
-  private func write(_ table: LazyTable, at offset: UInt64, count: UInt64, _ writing: Qcow2Writing) throws(ImageError) {
+  /// Writes an L1 table of `count` entries to `offset` (bytes).
+  func write(_ table: LazyTable, at offset: UInt64, count: UInt64, _ writing: Qcow2Writing) throws(ImageError) {
     var table = table
     let size = count * 8
     if size > Qcow2Tables.wholeL1Limit { try writing.storage.zero(offset..<offset + size, mayUnmap: true) }

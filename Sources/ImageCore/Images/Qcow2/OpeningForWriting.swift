@@ -44,15 +44,32 @@ extension Qcow2Image {
 }
 
 extension Qcow2Tables {
+  /// Forgets what is in memory of the tables: they were changed in the file. The search for free clusters goes on at
+  /// `cursor`.
+  func reload(cursor: UInt64) throws(ImageError) {
+    let writing = try writer()
+    l2.removeAll()
+    l1 = LazyTable(writing.storage, offset: header.l1TableOffset, count: Int(header.l1Size))
+    let refcounts = try loadRefcounts(writing.storage, writing.refcounts.corruption)
+    refcounts.cursor = cursor
+    writing.restart(with: refcounts)
+  }
+
   fileprivate func beginWriting(
     _ storage: any WritableStorage, _ data: any WritableStorage, _ corruption: CorruptionReport
   ) throws(ImageError) {
+    let refcounts = try loadRefcounts(storage, corruption)
+    writing = Qcow2Writing(storage: storage, dataStorage: data, refcounts: refcounts, header: header)
+  }
+
+  private func loadRefcounts(_ storage: any WritableStorage, _ corruption: CorruptionReport) throws(ImageError)
+    -> Refcounts
+  {
     let table = try storage.readBigEndianWords(
       at: header.refcountTableOffset, count: Int(header.refcountTableEntries))
-    let refcounts = Refcounts(
+    return Refcounts(
       storage: storage, header: header, table: table, metadata: try metadataMap(table), isUnfinished: false,
       corruption: corruption)
-    writing = Qcow2Writing(storage: storage, dataStorage: data, refcounts: refcounts, header: header)
   }
 
   /// Where the image's metadata lies.
@@ -67,8 +84,7 @@ extension Qcow2Tables {
     if let bitmaps = header.extensions.bitmaps {
       map.set(.bitmapDirectory, clusters(bitmaps.directoryOffset, bitmaps.directorySize))
     }
-    let snapshotBytes = snapshots.reduce(0) { (($0 + 7) & ~7) + $1.length }
-    map.set(.snapshotTable, clusters(header.snapshotsOffset, UInt64(snapshotBytes)))
+    map.set(.snapshotTable, clusters(header.snapshotsOffset, UInt64(snapshots.tableLength)))
     map.setInactiveL1(snapshots.map { clusters($0.l1TableOffset, UInt64($0.l1Size) * 8) })
     for entry in refcountTable {
       let offset = entry & ~EntryBits.reservedRefcountTable

@@ -12,7 +12,7 @@ package final class Qcow2Writing {
   /// The storage of the guest's clusters: ``storage`` or the data file.
   let dataStorage: any WritableStorage
   /// Reference counts and allocation.
-  let refcounts: Refcounts
+  private(set) var refcounts: Refcounts
   /// The image is new and its first cluster is not in the file yet: it becomes valid when it is closed.
   var isUnfinished: Bool { refcounts.isUnfinished }
   /// Entries of the L1 table that are not in the file.
@@ -23,6 +23,8 @@ package final class Qcow2Writing {
   var neededLength: UInt64 = 0
   /// Whether the disk's contents or size may have been changed.
   var hasBegun = false
+  /// Whether ``bitmaps`` has the bitmaps of the file.
+  var hasBitmaps = false
   /// Persistent bitmaps that will be stored when the image is closed.
   var bitmaps: [LiveBitmap] = []
   /// L2 entries that are handled at once by one write; bounds the runs that are allocated together (§11.6).
@@ -41,6 +43,13 @@ package final class Qcow2Writing {
     let needed = (header.guestClusters * header.l2EntrySize).roundedUp(to: header.clusterSize) ?? .max
     let slice = needed <= 32 << 20 ? header.clusterSize : min(header.clusterSize, 4096)
     pieceEntries = slice / header.l2EntrySize
+  }
+
+  /// Goes on with the reference counts as they are in the file.
+  func restart(with refcounts: Refcounts) {
+    self.refcounts = refcounts
+    changedL1 = nil
+    changedSliceBytes = 0
   }
 
   /// Notes a changed entry of the L1 table.

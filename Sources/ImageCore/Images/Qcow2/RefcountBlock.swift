@@ -124,7 +124,7 @@ package final class RefcountBlock {
   /// Index of the block's entry in the refcount table.
   package let index: Int
   /// Offset of the block in the file in bytes.
-  package let offset: UInt64
+  package internal(set) var offset: UInt64
   /// The contents, see ``RefcountWidth``.
   package var words: [UInt64]
   /// Whether ``words`` differ from the file.

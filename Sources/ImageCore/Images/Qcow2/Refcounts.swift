@@ -38,6 +38,9 @@ package final class Refcounts {
   /// Of these, clusters whose space the file system gets back when nothing refers to them any more.
   private var unneeded: [Range<UInt64>] = []
 
+  /// Takes the new versions of blocks while the changes of ``Qcow2Tables/changeAtOnce(_:)`` are prepared.
+  var shadow: ShadowArea?
+
   private var blocks: [Int: RefcountBlock] = [:]
   private var lastBlock: RefcountBlock?
   private var uses = 0
@@ -143,6 +146,10 @@ package final class Refcounts {
     if block.isDirty { return }
     let cluster = block.offset >> clusterBits
     if let kind = metadata.overlap(cluster..<cluster + 1, except: .refcountBlock) { throw overlap(kind) }
+    if let copy = shadow?.newCopy(ofBlock: block.index, at: block.offset) {
+      block.offset = copy << clusterBits
+      table[block.index] = block.offset
+    }
     block.isDirty = true
     changedBlocks += 1
   }
