@@ -49,6 +49,7 @@ let package = Package(
     .executable(name: "qemu-img", targets: ["qemu-img"]),
     .executable(name: "ntfsclone", targets: ["ntfsclone"]),
     .executable(name: "o2image", targets: ["o2image"]),
+    .executable(name: "e2image", targets: ["e2image"]),
     .library(name: "FaultInjection", type: .dynamic, targets: ["FaultInjection"]),
   ],
   dependencies: [
@@ -67,7 +68,8 @@ let package = Package(
     layer("Codecs", "Codecs", ["Bytes", "CChecksum", "CZlib", "CDeflate", "CZstd"]),
     layer("Storage", "Storage", ["Bytes", "Threads", "CLinux"]),
     layer(
-      "Images", "Images", exclude: ["Raw", "Qcow2", "NtfscloneImage", "OCFS2Image", "BtrfsImage"],
+      "Images", "Images",
+      exclude: ["Raw", "Qcow2", "NtfscloneImage", "OCFS2Image", "BtrfsImage", "E2imageImage"],
       ["Bytes", "Threads", "Storage"]),
     layer("Raw", "Images/Raw", ["Bytes", "Storage", "Images"]),
     layer("Qcow2", "Images/Qcow2", ["Bytes", "Threads", "Codecs", "Storage", "Images"]),
@@ -82,12 +84,15 @@ let package = Package(
     layer("Btrfs", "FileSystems/Btrfs", ["Bytes", "Threads", "Codecs", "Storage"]),
     layer(
       "BtrfsImage", "Images/BtrfsImage", ["Bytes", "Threads", "Codecs", "Storage", "Images", "Copying", "Btrfs"]),
+    layer("Ext", "FileSystems/Ext", ["Bytes", "Codecs", "Storage"]),
+    layer("E2imageImage", "Images/E2imageImage", ["Bytes", "Storage", "Images", "Copying", "Ext"]),
     layer("CommandLineInterface", "CommandLine", ["Bytes", "CLinux"]),
     .target(
       name: "ImageCore",
       dependencies: [
         "Bytes", "Threads", "Codecs", "Storage", "Images", "Raw", "Qcow2", "NtfscloneImage", "NTFS",
-        "Copying", "NTFSCloning", "OCFS2", "OCFS2Image", "Btrfs", "BtrfsImage", "CommandLineInterface",
+        "Copying", "NTFSCloning", "OCFS2", "OCFS2Image", "Btrfs", "BtrfsImage", "Ext", "E2imageImage",
+        "CommandLineInterface",
       ],
       path: "Sources/ImageCore",
       exclude: ["Bytes", "Threads", "Codecs", "Storage", "Images", "FileSystems", "Copying", "CommandLine"],
@@ -97,6 +102,7 @@ let package = Package(
     tool("qemu-img"),
     tool("o2image"),
     tool("btrfs-image"),
+    tool("e2image"),
 
     .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
     // A library that the tests preload into a tool, to make its system calls fail.

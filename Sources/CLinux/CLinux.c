@@ -152,3 +152,36 @@ int clinux_progress_requested(void) {
 }
 
 void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal) {
+  (void)signal;
+  interrupted = 1;
+}
+
+void clinux_watch_interrupts(void) {
+  struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART | SA_RESETHAND};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+}
+
+int clinux_interrupted(void) {
+  int result = interrupted;
+  if (result) interrupted = 0;
+  return result;
+}
+
+void clinux_die_of_interrupt(void) {
+  signal(SIGINT, SIG_DFL);
+  kill(getpid(), SIGINT);
+}
+
+// ---- files ----------------------------------------------------------------------------------------------------------
+
+int clinux_file_numbers(int fd, const char *path, struct clinux_file_numbers *numbers) {
+  struct stat status;
+  if ((path != NULL ? stat(path, &status) : fstat(fd, &status)) != 0) return errno;
+  *numbers = (struct clinux_file_numbers){.device = status.st_dev, .inode = status.st_ino, .own_device = status.st_rdev};
+  return 0;
+}

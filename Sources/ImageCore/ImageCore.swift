@@ -5,6 +5,8 @@
 @_exported import Codecs
 @_exported import CommandLineInterface
 @_exported import Copying
+@_exported import E2imageImage
+@_exported import Ext
 @_exported import Images
 @_exported import NTFS
 @_exported import NTFSCloning

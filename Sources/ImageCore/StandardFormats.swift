@@ -1,4 +1,5 @@
 import BtrfsImage
+import E2imageImage
 import Images
 import NtfscloneImage
 import OCFS2Image
@@ -12,8 +13,8 @@ extension ImageOpener {
   public static func standard(notify: @escaping @Sendable (Notice) -> Void) -> ImageOpener {
     ImageOpener(
       formats: [
-        Qcow2Format.self, NtfscloneFormat.self, OCFS2ImageFormat.self, BtrfsImageFormat.self, RawFormat.self,
-        FileFormat.self,
+        Qcow2Format.self, NtfscloneFormat.self, OCFS2ImageFormat.self, BtrfsImageFormat.self, E2imageFormat.self,
+        RawFormat.self, FileFormat.self,
       ], notify: notify)
   }
 }

@@ -139,7 +139,19 @@ int64_t clinux_microseconds_since_1970(void);
 /// last asked.
 void clinux_watch_progress_requests(void);
 int clinux_progress_requested(void);
+/// Remembers the first SIGINT instead of dying of it; a second one ends the process.
+void clinux_watch_interrupts(void);
+/// Whether one came since this was last asked.
+int clinux_interrupted(void);
+/// Ends the process as SIGINT does.
+void clinux_die_of_interrupt(void);
 /// Ignores a signal.
 void clinux_ignore_signal(int signal);
+
+/// The numbers of a file: of the device that holds it, of its inode, and of the device that it is; `path` NULL is `fd`.
+struct clinux_file_numbers {
+  uint64_t device, inode, own_device;
+};
+int clinux_file_numbers(int fd, const char *path, struct clinux_file_numbers *numbers);
 
 #endif

@@ -31,7 +31,7 @@ public struct SparseRule: Sendable {
 
   /// Divides `bytes`, which begin at byte `offset` (a multiple of 512) of the disk. The runs are in order and cover
   /// everything; their ranges count from the buffer's beginning. A last partial sector counts as a whole one.
-  func runs(_ bytes: RawSpan, at offset: UInt64) -> [SparseRun] {
+  package func runs(_ bytes: RawSpan, at offset: UInt64) -> [SparseRun] {
     guard minimum > 0 else { return [SparseRun(range: 0..<bytes.byteCount, isData: true)] }
     if minimum == alignment, offset % UInt64(alignment * SparseRule.sector) == 0 { return blockRuns(bytes) }
     return sectorRuns(bytes, Int(truncatingIfNeeded: (offset / 512) % UInt64(alignment)))

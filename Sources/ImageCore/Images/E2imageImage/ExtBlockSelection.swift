@@ -1,0 +1,110 @@
+import Bytes
+import Copying
+import Ext
+
+/// The blocks of an image as a copy wants them: offsets in the file system, in bytes.
+package final class ExtBlockSelection: Selection {
+  /// The longest piece of data in bytes.
+  package static let pieceSize = 1 << 20
+
+  private let volume: ExtVolume
+  private let clusters: BlockSet
+  private var position: UInt64 = 0
+  private var hole = HoleMap()
+
+  /// - Parameter clusters: the clusters that are selected, in ascending order.
+  package init(_ volume: ExtVolume, _ clusters: BlockSet) {
+    self.volume = volume
+    self.clusters = clusters
+  }
+
+  package func next() throws(ImageError) -> Segment? {
+    let size = volume.superblock.clusterSize
+    let longest = max(1, UInt64(ExtBlockSelection.pieceSize) / size)
+    guard let run = clusters.nextRun(from: position / size, longest: longest + 1) else { return nil }
+    let start = max(
+      position, run.lowerBound * size, volume.superblock.firstDataBlock * UInt64(volume.superblock.blockSize))
+    let end = min(run.upperBound * size, volume.superblock.byteCount)
+    guard start < end else { return nil }
+    let segment = hole.segment(
+      at: start, length: min(end - start, UInt64(ExtBlockSelection.pieceSize)), volume)
+    position = segment.offset + segment.length
+    return segment
+  }
+}
+
+/// The blocks of an image from the last to the first: for a file system that moves to where it overlaps itself.
+package final class DescendingBlockSelection: Selection {
+  private let volume: ExtVolume
+  private let clusters: BlockSet
+  /// Pieces of the set below this one are still to come.
+  private var piece: UInt64
+  /// Ranges of the present piece, in bytes, ascending.
+  private var ranges: [Range<UInt64>] = []
+
+  package init(_ volume: ExtVolume, _ clusters: BlockSet) {
+    self.volume = volume
+    self.clusters = clusters
+    piece = clusters.pieceCount
+  }
+
+  package func next() throws(ImageError) -> Segment? {
+    while ranges.isEmpty {
+      if piece == 0 { return nil }
+      piece -= 1
+      if clusters.count(inPiece: piece) > 0 { ranges = runs(in: piece) }
+    }
+    guard let last = ranges.popLast() else { return nil }
+    let length = min(last.upperBound - last.lowerBound, UInt64(ExtBlockSelection.pieceSize))
+    let start = last.upperBound - length
+    if start > last.lowerBound { ranges.append(last.lowerBound..<start) }
+    return Segment(offset: start, length: length, kind: .data)
+  }
+
+  private func runs(in piece: UInt64) -> [Range<UInt64>] {
+    let size = volume.superblock.clusterSize
+    let end = min((piece + 1) * BlockSet.pieceBits, clusters.limit)
+    var ranges: [Range<UInt64>] = []
+    var next = piece * BlockSet.pieceBits
+    while next < end, let run = clusters.nextRun(from: next, longest: end - next), run.lowerBound < end {
+      let first = max(run.lowerBound * size, volume.superblock.firstDataBlock * UInt64(volume.superblock.blockSize))
+      let last = min(min(run.upperBound, end) * size, volume.superblock.byteCount)
+      if first < last { ranges.append(first..<last) }
+      next = run.upperBound
+    }
+    return ranges
+  }
+}
+
+/// What is known about the holes of the file that holds a volume; asks for large stretches, and remembers the answer.
+struct HoleMap {
+  private var known: Range<UInt64> = 0..<0
+  private var isData = true
+
+  /// The segment that begins at `offset` of the file system: zeros in whole blocks where there is a hole.
+  mutating func segment(at offset: UInt64, length: UInt64, _ volume: ExtVolume) -> Segment {
+    var segment = Segment(offset: offset, length: length, kind: .data)
+    // Beyond the end there is no hole but an error, which reading finds.
+    guard volume.contains(offset..<offset + length) else { return segment }
+    if !known.contains(offset) {
+      guard
+        let extent = try? volume.storage.extent(
+          at: volume.start + offset, limit: volume.storage.length - volume.start - offset)
+      else { return segment }
+      known = offset..<offset + extent.length
+      isData = extent.isData
+    }
+    let size = UInt64(volume.superblock.blockSize)
+    let available = known.upperBound - offset
+    if isData {
+      // Up to the next hole, in whole blocks.
+      segment.length = min(length, available.roundedUp(to: size) ?? length)
+    } else if available >= size {
+      segment.kind = .zero
+      segment.length = min(length, available.roundedDown(to: size))
+    } else {
+      segment.length = min(length, size)
+    }
+    return segment
+  }
+}

@@ -1,0 +1,122 @@
+import ImageCore
+
+/// A QCOW2 image as source (`-r`): its disk is written as a raw image, whatever is on it (ext4-e2image §10.2).
+struct Qcow2Source {
+  private let name: String
+  private let image: any DiskImage
+  private let arguments: Arguments
+  private let voice: Voice
+
+  private static let magic: UInt32 = 0x5146_49FB
+
+  /// Opens the source if it is a QCOW2 image of version 2 or 3; nil for anything else.
+  static func open(_ name: String, _ arguments: Arguments, _ voice: Voice) throws(Stop) -> Qcow2Source? {
+    guard let storage = try? openSource(name), storage.length >= 72,
+      let head = try? storage.readArray(at: 0, count: 72),
+      head.rawBytes.bigEndian(at: 0, as: UInt32.self) == magic,
+      (2...3).contains(head.rawBytes.bigEndian(at: 4, as: UInt32.self))
+    else { return nil }
+    try check(head.rawBytes, name)
+    let opener = ImageOpener.standard { notice in
+      switch notice {
+      case .warning(let text): voice.warn(text)
+      case .error(let text): voice.report(ImageError(text))
+      case .line(let text): voice.note(text)
+      }
+    }
+    var options = OpenOptions()
+    options.format = "qcow2"
+    options.forceShare = true
+    do throws(ImageError) {
+      let image = try opener.openWithoutPrefix(name, options)
+      return Qcow2Source(name: name, image: image, arguments: arguments, voice: voice)
+    } catch {
+      throw .failure(failure(error, name, arguments))
+    }
+  }
+
+  /// Checks what there are words for.
+  private static func check(_ head: RawSpan, _ name: String) throws(Stop) {
+    func u32(_ offset: Int) -> UInt32 { head.bigEndian(at: offset) }
+    let bits = u32(20)
+    guard u32(32) == 0 else { throw .finished("Image (\(name)) is encrypted") }
+    let corrupted = Stop.finished("Image (\(name)) is corrupted")
+    guard (9...21).contains(bits) else { throw corrupted }
+    let clusterSize = UInt64(1) << UInt64(bits)
+    let size: UInt64 = head.bigEndian(at: 24)
+    guard head.bigEndian(at: 40, as: UInt64.self) % clusterSize == 0,
+      UInt64(u32(36)) <= (size >> (2 * UInt64(bits) - 3)).saturatingAdd(clusterSize)
+    else { throw corrupted }
+  }
+
+  private static func failure(_ error: ImageError, _ name: String, _ arguments: Arguments) -> ImageError {
+    error.suffixed("while trying to convert qcow2 image (\(name)) into raw image (\(arguments.image))")
+  }
+
+  /// Writes the disk.
+  func convert() throws(Stop) {
+    if arguments.isDryRun {
+      let selection = DiskSelection(image)
+      let size = image.clusterSize ?? 65536
+      try converting { () throws(ImageError) in
+        while let segment = try selection.next() {
+          guard segment.kind == .data else { continue }
+          for block in segment.offset / size..<(segment.offset + segment.length).dividedUp(by: size) {
+            voice.line("Writing block \(block)")
+          }
+        }
+      }
+      return
+    }
+    let start = arguments.targetOffset
+    guard !arguments.isToStandardOutput || start == 0 else { throw .finished("seek_set: Illegal seek") }
+    let target = try stopping("while trying to open \(arguments.image)") { () throws(ImageError) in
+      try ImageTarget(arguments.image, source: image.storage, empties: start == 0)
+    }
+    try target.finishing(arguments.image) { () throws(Stop) in
+      try converting { () throws(ImageError) in
+        if start > 0, let file = target.file, file.growsWithZeros {
+          let end = min(file.length, start.saturatingAdd(image.virtualSize))
+          if start < end { try file.zero(start..<end, mayUnmap: true) }
+        }
+        let sink = ExtRawSink(
+          target.output, at: start, blockSize: 4096, byteCount: image.virtualSize,
+          zeros: target.file.map { $0.growsWithZeros } ?? true ? .left : .written)
+        let engine = CopyEngine(
+          workers: E2Image.workers(inOrder: false), bufferSize: ExtBlockSelection.pieceSize)
+        try engine.run(DiskSelection(image), from: ConcatenatedImages([image]), to: sink)
+      }
+    }
+  }
+
+  private func converting(_ body: () throws(ImageError) -> Void) throws(Stop) {
+    do throws(ImageError) {
+      try body()
+    } catch {
+      // The sink names blocks of its own.
+      let cause = error.message.contains(" error ") ? ImageError.system(error.errno) : error
+      throw .failure(Qcow2Source.failure(cause, name, arguments))
+    }
+  }
+}
+
+/// The whole of a disk, its layers below included; data that the file does not have is an error.
+private final class DiskSelection: Selection {
+  private let image: any DiskImage
+  private var offset: UInt64 = 0
+
+  init(_ image: any DiskImage) { self.image = image }
+
+  func next() throws(ImageError) -> Segment? {
+    guard offset < image.virtualSize else { return nil }
+    let limit = min(image.virtualSize - offset, UInt64(ExtBlockSelection.pieceSize))
+    let extent = try image.chainExtent(at: offset, limit: limit).extent
+    let length = max(1, min(extent.length, limit))
+    let isData = extent.flags.contains(.data) && !extent.flags.contains(.zero)
+    if isData, let place = extent.hostOffset, let host = extent.host, place.saturatingAdd(length) > host.length {
+      throw ExtError.shortRead
+    }
+    defer { offset += length }
+    return Segment(offset: offset, length: length, kind: isData ? .data : .zero)
+  }
+}

@@ -1,0 +1,4 @@
+import Glibc
+import ImageCore
+
+exit(E2Image.run(processArguments()))
