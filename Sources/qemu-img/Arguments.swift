@@ -11,6 +11,8 @@ enum Option: Sendable, Hashable {
   case compress, copyOffload, noCreate, sparseSize, rateLimit, parallel, outOfOrder, salvage, targetIsZero
   case bitmaps, skipBrokenBitmaps
   case list, apply, delete, createSnapshot
+  case base, drop
+  case count, depth, flushInterval, asynchronousIO, nativeIO, noDrain, offset, pattern, bufferSize, stepSize, write
 }
 
 extension CommandOption where ID == Option {

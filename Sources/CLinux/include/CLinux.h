@@ -52,6 +52,8 @@ static inline int clinux_file_system(int fd, const char *path, struct clinux_fil
 
 static inline int clinux_f_ofd_setlk(void) { return F_OFD_SETLK; }
 static inline int clinux_f_ofd_getlk(void) { return F_OFD_GETLK; }
+// Lets descriptor `fd` stand for what `replacement` stands for.
+static inline int clinux_replace(int replacement, int fd) { return dup3(replacement, fd, O_CLOEXEC); }
 static inline int clinux_o_direct(void) { return O_DIRECT; }
 static inline int clinux_o_tmpfile(void) { return O_TMPFILE; }
 

@@ -109,7 +109,7 @@ public final class CompressedSink: CopySink {
     let end = segment.offset + segment.length
     if segment.kind == .zero && !targetIsZero {
       do throws(ImageError) {
-        try target.writeZeros(segment.offset..<end, mayUnmap: true)
+        try target.writeZeros(segment.offset..<end, mayUnmap: true, waitForStores: waitForPuts)
       } catch {
         throw DiskImageSink.failure(error, at: segment.offset)
       }
@@ -120,7 +120,7 @@ public final class CompressedSink: CopySink {
       do throws(ImageError) {
         switch cluster {
         case .zero:
-          if !targetIsZero { try target.writeZeros(range, mayUnmap: true) }
+          if !targetIsZero { try target.writeZeros(range, mayUnmap: true, waitForStores: waitForPuts) }
         case .compressed(let bytes):
           if let run = try target.placeCompressed(length: bytes.count, at: start, waitForStores: waitForPuts) {
             placement.append(bytes, run)

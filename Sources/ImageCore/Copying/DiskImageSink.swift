@@ -43,7 +43,7 @@ public final class DiskImageSink: CopySink {
     do throws(ImageError) {
       var placement = [PlacedRun]()
       if segment.kind == .zero && !rule.targetIsZero {
-        try target.writeZeros(segment.offset..<segment.offset + segment.length, mayUnmap: true)
+        try target.writeZeros(segment.offset..<segment.offset + segment.length, mayUnmap: true, waitForStores: waitForPuts)
       }
       for run in runs {
         let range =
@@ -51,7 +51,7 @@ public final class DiskImageSink: CopySink {
         if run.isData {
           placement += try target.place(range, waitForStores: waitForPuts)
         } else if !rule.targetIsZero {
-          try target.writeZeros(range, mayUnmap: true)
+          try target.writeZeros(range, mayUnmap: true, waitForStores: waitForPuts)
         }
       }
       return placement

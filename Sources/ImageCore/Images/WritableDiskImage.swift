@@ -18,7 +18,10 @@ public protocol WritableDiskImage: DiskImage {
   /// Stores `bytes` at `offset`; both ends lie within the disk. May be called from one thread at a time.
   func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError)
   /// Makes `range` read as zeros. `mayUnmap`: space may be given back.
-  func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError)
+  ///
+  /// - Parameter waitForStores: as for ``place(_:waitForStores:)``.
+  func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool, waitForStores: () throws(ImageError) -> Void)
+    throws(ImageError)
   /// Changes the size of the virtual disk in bytes.
   func resize(to size: UInt64, preallocation: Preallocation) throws(ImageError)
   /// Writes out all metadata and makes everything durable, as the cache mode has it.
@@ -34,6 +37,13 @@ public protocol WritableDiskImage: DiskImage {
   /// - Parameter waitForStores: returns when every run placed before has been stored. Called when tables must be written
   ///   back to make room in memory: they must not point at data that is not there.
   func place(_ range: Range<UInt64>, waitForStores: () throws(ImageError) -> Void) throws(ImageError) -> [PlacedRun]
+  /// Places several runs that will be stored together: their tables are not written back in between, so that none of them
+  /// points at data that is not there, whatever happens.
+  ///
+  /// - Parameters:
+  ///   - runs: ascending; short enough (some MiB) for their tables to stay in memory.
+  ///   - waitForStores: as for ``place(_:waitForStores:)``; called at most once, before the first run is placed.
+  func place(_ runs: [PlannedRun], waitForStores: () throws(ImageError) -> Void) throws(ImageError) -> [PlacedRun]
   /// Where compressed data of one cluster at `offset` will be stored; nil if the image cannot hold it compressed.
   ///
   /// - Parameter waitForStores: as for ``place(_:waitForStores:)``.
@@ -45,6 +55,47 @@ public protocol WritableDiskImage: DiskImage {
   var allocationUnit: UInt64 { get }
   /// Whether a new image reads as zeros where nothing was written (qemu-img-cli-1 §11.10).
   var readsAsZeros: Bool { get }
+}
+
+extension WritableDiskImage {
+  /// Makes `range` read as zeros while nothing is placed that has not been stored.
+  public func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
+    try writeZeros(range, mayUnmap: mayUnmap, waitForStores: {})
+  }
+}
+
+extension WritableDiskImage {
+  /// Run by run: for formats without tables.
+  public func place(_ runs: [PlannedRun], waitForStores: () throws(ImageError) -> Void) throws(ImageError)
+    -> [PlacedRun]
+  {
+    var placed: [PlacedRun] = []
+    for run in runs {
+      if run.isZero {
+        try writeZeros(run.range, mayUnmap: run.mayUnmap, waitForStores: waitForStores)
+      } else {
+        placed += try place(run.range, waitForStores: waitForStores)
+      }
+    }
+    return placed
+  }
+}
+
+/// A run of guest bytes that is to be written.
+public struct PlannedRun: Sendable, Equatable {
+  /// Guest bytes.
+  public var range: Range<UInt64>
+  /// Whether the bytes are to read as zeros; otherwise they get a place, and are stored there afterwards.
+  public var isZero: Bool
+  /// Whether space may be given back where the bytes are zeros.
+  public var mayUnmap = false
+
+  /// A run of data, or of zeros.
+  public init(_ range: Range<UInt64>, isZero: Bool, mayUnmap: Bool = false) {
+    self.range = range
+    self.isZero = isZero
+    self.mayUnmap = mayUnmap
+  }
 }
 
 /// A run of guest bytes that has been given its place.

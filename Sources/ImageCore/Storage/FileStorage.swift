@@ -17,8 +17,8 @@ public final class FileStorage: WritableStorage {
 
   /// The path as given.
   public let name: String
-  /// Whether the file was opened for writing.
-  public let isWritable: Bool
+  /// Whether the file is open for writing.
+  public var isWritable: Bool { writable.load(ordering: .relaxed) }
   /// The cache mode it was opened with.
   public let cache: CacheMode
   /// Whether it is a block or character device.
@@ -34,7 +34,8 @@ public final class FileStorage: WritableStorage {
   private let isBlockDevice: Bool
   private let currentLength: Atomic<UInt64>
   private let needsFlush = Atomic<Bool>(false)
-  private let locks: Mutex<FileLocks>
+  let writable: Atomic<Bool>
+  let locks: Mutex<FileLocks>
   private let isLocking: Bool
 
   /// Opens an existing file.
@@ -96,7 +97,7 @@ public final class FileStorage: WritableStorage {
 
     self.descriptor = descriptor
     name = path
-    isWritable = flags & O_ACCMODE != O_RDONLY
+    writable = Atomic(flags & O_ACCMODE != O_RDONLY)
     self.cache = cache
     self.isDevice = isDevice
     isBlockDevice = type == .blockDevice

@@ -47,6 +47,10 @@ public struct ImageLock: Sendable, Equatable {
   public static let writeRaw = ImageLock(wanted: [.consistentRead, .write], unshared: [])
   /// Somebody who changes a raw image's length.
   public static let resizeRaw = ImageLock(wanted: [.consistentRead, .write, .resize], unshared: [])
+  /// A writer of a raw image who tolerates no other: what is copied there must not be mixed with what a machine writes.
+  public static let writeRawAlone = ImageLock(wanted: [.consistentRead, .write, .resize], unshared: [.write, .resize])
+  /// A reader whose file loses its meaning for others: a layer between two that are made one.
+  public static let readAlone = ImageLock(wanted: .consistentRead, unshared: [.consistentRead, .write, .resize])
   /// Around the truncation of a file that is being created.
   public static let create = ImageLock(wanted: [.write, .resize], unshared: .resize)
 }
@@ -72,6 +76,9 @@ struct FileLocks {
     }
     release(except: lock)
   }
+
+  /// Takes the locks of another descriptor of ours, which excludes whoever could be in conflict.
+  mutating func adopt(_ lock: ImageLock, path: String) throws(ImageError) { try set(lock, path: path) }
 
   private mutating func set(_ lock: ImageLock, path: String) throws(ImageError) {
     for (base, new, old) in [

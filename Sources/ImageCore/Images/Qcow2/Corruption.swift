@@ -15,16 +15,19 @@ package final class CorruptionReport: Sendable {
 
   private let state = Mutex(State.sound)
   private let notify: @Sendable (Notice) -> Void
-  /// The storage to mark; nil for an image that is only read, and for version 2, which has no place for the mark.
+  /// The storage to mark; nil for version 2, which has no place for the mark.
   private let markable: (any WritableStorage)?
-  private let isWritable: Bool
+  private let isWritable: Atomic<Bool>
 
   package init(_ storage: any Storage, version: UInt32, isWritable: Bool, notify: @escaping @Sendable (Notice) -> Void)
   {
     self.notify = notify
-    self.isWritable = isWritable
-    markable = isWritable && version >= 3 ? storage as? any WritableStorage : nil
+    self.isWritable = Atomic(isWritable)
+    markable = version >= 3 ? storage as? any WritableStorage : nil
   }
+
+  /// The image, opened for reading, is written to from now on.
+  func becomeWritable() { isWritable.store(true, ordering: .relaxed) }
 
   /// Reports damage that ends the present operation, and returns the error to throw.
   package func fatal(_ message: String) -> ImageError {
@@ -43,7 +46,7 @@ package final class CorruptionReport: Sendable {
   }
 
   private func report(_ message: String, isFatal: Bool) {
-    let isMarking = isFatal && isWritable
+    let isMarking = isFatal && isWritable.load(ordering: .relaxed)
     let isFirst = state.withLock { state in
       switch (state, isMarking) {
       case (.sound, _), (.damaged, true):

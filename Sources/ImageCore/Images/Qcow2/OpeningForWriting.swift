@@ -72,6 +72,18 @@ extension Qcow2Tables {
       corruption: corruption)
   }
 
+  /// Begins anew after the tables were replaced as a whole: no cluster but theirs is in use.
+  func restartWriting(_ refcountTable: [UInt64]) throws(ImageError) {
+    let old = try writer()
+    l1 = LazyTable(old.storage, zerosAt: header.l1TableOffset, count: Int(header.l1Size))
+    let refcounts = Refcounts(
+      storage: old.storage, header: header, table: refcountTable, metadata: try metadataMap(refcountTable),
+      isUnfinished: false, corruption: old.refcounts.corruption)
+    writing = Qcow2Writing(
+      storage: old.storage, dataStorage: old.dataStorage, refcounts: refcounts, header: header)
+    writing?.hasBegun = old.hasBegun
+  }
+
   /// Where the image's metadata lies.
   private func metadataMap(_ refcountTable: [UInt64]) throws(ImageError) -> MetadataMap {
     let size = header.clusterSize

@@ -1,6 +1,7 @@
 import Bytes
 import Images
 import Storage
+import Synchronization
 
 extension Qcow2Image: WritableDiskImage {
   /// Size in bytes of what lies below; nothing below reads as zeros.
@@ -20,6 +21,7 @@ extension Qcow2Image: WritableDiskImage {
 
   /// Commits the tables if there is no room for more changes.
   private func makeRoom(_ waitForStores: () throws(ImageError) -> Void) throws(ImageError) {
+    if keepsTables.load(ordering: .relaxed) { return }
     let (isNeeded, isUnfinished) = try tables.withLock { (tables) throws(ImageError) in
       (try tables.needsCommit(), try tables.writer().isUnfinished)
     }
@@ -93,10 +95,33 @@ extension Qcow2Image: WritableDiskImage {
     return runs
   }
 
-  public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
+  public func place(_ runs: [PlannedRun], waitForStores: () throws(ImageError) -> Void) throws(ImageError)
+    -> [PlacedRun]
+  {
+    try begin()
+    try makeRoom(waitForStores)
+    // Placing is done by one thread at a time.
+    keepsTables.store(true, ordering: .relaxed)
+    defer { keepsTables.store(false, ordering: .relaxed) }
+    var placed: [PlacedRun] = []
+    for run in runs {
+      if run.isZero {
+        try writeZeros(run.range, mayUnmap: run.mayUnmap, waitForStores: {})
+      } else {
+        placed += try place(run.range, waitForStores: {})
+      }
+    }
+    return placed
+  }
+
+  public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) { try write(bytes, at: offset, {}) }
+
+  private func write(_ bytes: RawSpan, at offset: UInt64, _ waitForStores: () throws(ImageError) -> Void)
+    throws(ImageError)
+  {
     try begin()
     if bytes.byteCount == 0 { return }
-    try makeRoom({})
+    try makeRoom(waitForStores)
     let host = try host()
     let pieces = try allocate(offset..<offset + UInt64(bytes.byteCount))
     do throws(ImageError) {
@@ -152,12 +177,16 @@ extension Qcow2Image: WritableDiskImage {
 
   // MARK: Zeros
 
-  public func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
+  public func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool, waitForStores: () throws(ImageError) -> Void)
+    throws(ImageError)
+  {
     try begin()
+    // What is changed below may write tables back: they must not point at data that is not there.
+    try makeRoom(waitForStores)
     if range.isEmpty { return }
     try tables.withLock { (tables) throws(ImageError) in try tables.mark(range) }
     let header = self.header
-    if header.version < 3 && backing != nil { return try storeZeros(range) }
+    if header.version < 3 && backing != nil { return try storeZeros(range, waitForStores) }
     if header.hasRawDataFile { try host().zero(range, mayUnmap: mayUnmap) }
     let size = header.subclusterSize
     // The disk's last cluster may be incomplete.
@@ -167,46 +196,52 @@ extension Qcow2Image: WritableDiskImage {
     if start % size != 0 {
       let unit = start.roundedDown(to: size)
       let stop = min(end, unit + size)
-      try zeroPart(start..<min(stop, range.upperBound), of: unit, header)
+      try zeroPart(start..<min(stop, range.upperBound), of: unit, header, waitForStores)
       start = stop
     }
     var stop = end.roundedDown(to: size)
     if stop < end && stop >= start {
-      try zeroPart(stop..<range.upperBound, of: stop, header)
+      try zeroPart(stop..<range.upperBound, of: stop, header, waitForStores)
     } else {
       stop = max(stop, start)
     }
-    if start < stop { try zeroUnits(start..<stop, mayUnmap: mayUnmap, header) }
+    if start < stop { try zeroUnits(start..<stop, mayUnmap: mayUnmap, header, waitForStores) }
   }
 
   /// Makes whole clusters, or with extended L2 subclusters, zeros.
-  private func zeroUnits(_ range: Range<UInt64>, mayUnmap: Bool, _ header: Qcow2Header) throws(ImageError) {
+  private func zeroUnits(
+    _ range: Range<UInt64>, mayUnmap: Bool, _ header: Qcow2Header, _ waitForStores: () throws(ImageError) -> Void
+  ) throws(ImageError) {
     let size = header.clusterSize
     var start = range.lowerBound
     if start % size != 0 {
       let stop = min(range.upperBound, start.roundedDown(to: size) + size)
-      try zeroSubclusters(start..<stop, header)
+      try zeroSubclusters(start..<stop, header, waitForStores)
       start = stop
     }
     let stop = max(start, range.upperBound.roundedDown(to: size))
     let mode: Qcow2Tables.ZeroingMode =
       header.version < 3 ? .discarding(isFull: false) : mayUnmap && !header.hasRawDataFile ? .unmapping : .keepingSpace
-    try changeClusters(start / size..<stop / size, mode)
-    if stop < range.upperBound && stop >= start { try zeroSubclusters(stop..<range.upperBound, header) }
+    try changeClusters(start / size..<stop / size, mode, waitForStores)
+    if stop < range.upperBound && stop >= start { try zeroSubclusters(stop..<range.upperBound, header, waitForStores) }
   }
 
-  private func zeroSubclusters(_ range: Range<UInt64>, _ header: Qcow2Header) throws(ImageError) {
+  private func zeroSubclusters(
+    _ range: Range<UInt64>, _ header: Qcow2Header, _ waitForStores: () throws(ImageError) -> Void
+  ) throws(ImageError) {
     if range.isEmpty { return }
     let cluster = range.lowerBound / header.clusterSize
     let base = cluster * header.clusterSize
     let part = (range.lowerBound - base) / header.subclusterSize..<(range.upperBound - base) / header.subclusterSize
-    try makeRoom({})
+    try makeRoom(waitForStores)
     let isDone = try tables.withLock { (tables) throws(ImageError) in try tables.zeroSubclusters(cluster, part) }
-    if !isDone { try storeZeros(range.lowerBound..<min(range.upperBound, virtualSize)) }
+    if !isDone { try storeZeros(range.lowerBound..<min(range.upperBound, virtualSize), waitForStores) }
   }
 
   /// Makes part of the unit (cluster or subcluster) at `unit` zeros: the whole unit if the rest of it is zero already.
-  private func zeroPart(_ part: Range<UInt64>, of unit: UInt64, _ header: Qcow2Header) throws(ImageError) {
+  private func zeroPart(
+    _ part: Range<UInt64>, of unit: UInt64, _ header: Qcow2Header, _ waitForStores: () throws(ImageError) -> Void
+  ) throws(ImageError) {
     let end = min(unit + header.subclusterSize, virtualSize)
     let mapping = try mapping(at: unit, limit: end - unit)
     var isZero = mapping.length == end - unit
@@ -220,31 +255,31 @@ extension Qcow2Image: WritableDiskImage {
     case .data, .compressed: isZero = false
     }
     if isZero {
-      try zeroUnits(unit..<unit + header.subclusterSize, mayUnmap: false, header)
+      try zeroUnits(unit..<unit + header.subclusterSize, mayUnmap: false, header, waitForStores)
     } else {
-      try storeZeros(part)
+      try storeZeros(part, waitForStores)
     }
   }
 
   /// Writes zeros as data.
-  func storeZeros(_ range: Range<UInt64>) throws(ImageError) {
+  func storeZeros(_ range: Range<UInt64>, _ waitForStores: () throws(ImageError) -> Void = {}) throws(ImageError) {
     if range.isEmpty { return }
     let zeros = Buffer(Int(min(range.upperBound - range.lowerBound, 1 << 21)))
     var offset = range.lowerBound
     while offset < range.upperBound {
       let count = min(range.upperBound - offset, UInt64(zeros.count))
-      try write(zeros.bytes.slice(0..<Int(count)), at: offset)
+      try write(zeros.bytes.slice(0..<Int(count)), at: offset, waitForStores)
       offset += count
     }
   }
 
-  func changeClusters(_ clusters: Range<UInt64>, _ mode: Qcow2Tables.ZeroingMode) throws(ImageError) {
+  func changeClusters(
+    _ clusters: Range<UInt64>, _ mode: Qcow2Tables.ZeroingMode, _ waitForStores: () throws(ImageError) -> Void = {}
+  ) throws(ImageError) {
     let hasBacking = backing != nil
     var position = clusters.lowerBound
     while position < clusters.upperBound {
-      // Writing tables back before the data of earlier placements is stored costs the consistency of the contents of
-      // those only, and only when memory is full.
-      try makeRoom({})
+      try makeRoom(waitForStores)
       let start = position
       position += try tables.withLock { (tables) throws(ImageError) in
         try tables.zeroClusters(start, clusters.upperBound - start, mode, hasBacking: hasBacking)

@@ -15,15 +15,18 @@ public final class Qcow2Image: DiskImage {
   /// the image is only looked at.
   package let dataStorage: (any Storage)?
   /// What the image was opened for.
-  package let use: ImageUse
+  package var use: ImageUse { currentUse.withLock { $0 } }
   /// Header, L1 table and cached L2 tables.
   package let tables: Mutex<Qcow2Tables>
   /// Where damage is reported that shows while the image is in use.
   package let corruption: CorruptionReport
+  let currentUse: Mutex<ImageUse>
   /// Takes notices.
   package let notify: @Sendable (Notice) -> Void
 
   private let currentSize: Atomic<UInt64>
+  /// While several runs are placed together, tables are not written back.
+  let keepsTables = Atomic(false)
   private let cluster: UInt64
   private let backingLayer = Mutex<(any DiskImage)?>(nil)
   let decompression: ClusterDecompression
@@ -36,7 +39,7 @@ public final class Qcow2Image: DiskImage {
     self.storage = storage
     self.dataStorage = dataStorage
     self.filename = filename
-    self.use = use
+    currentUse = Mutex(use)
     self.notify = notify
     corruption = CorruptionReport(storage, version: header.version, isWritable: use.isWriting, notify: notify)
     currentSize = Atomic(header.virtualSize)

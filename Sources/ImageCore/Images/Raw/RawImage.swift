@@ -72,7 +72,9 @@ extension RawImage: WritableDiskImage {
     try writable().write(bytes, at: start + offset)
   }
 
-  public func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
+  public func writeZeros(_ range: Range<UInt64>, mayUnmap: Bool, waitForStores: () throws(ImageError) -> Void)
+    throws(ImageError)
+  {
     try writable().zero(start + range.lowerBound..<start + range.upperBound, mayUnmap: mayUnmap)
   }
 

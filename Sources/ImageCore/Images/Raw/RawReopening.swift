@@ -1,0 +1,12 @@
+import Bytes
+import Images
+import Storage
+
+extension RawImage: ReopenableImage {
+  public func reopenForWriting() throws(ImageError) {
+    guard let file = storage as? FileStorage else {
+      throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
+    }
+    try file.reopenForWriting(.writeRawAlone)
+  }
+}
