@@ -87,16 +87,17 @@ enum BenchCommand: Command {
   private static func open(_ operand: String, _ arguments: Arguments, _ settings: Settings, _ tool: Tool) throws(Stop)
     -> any DiskImage
   {
+    let image = try tool.open(operand, arguments) { options in
+      options.cache = settings.cache
+      if arguments.has(.write) { options.use = .write }
+    }
     // Requests are carried out by threads in any case; what was asked for has to be possible all the same.
     if settings.isNative, !settings.cache.isDirect {
       throw .failed(
         "Could not open '\(operand)': aio=native was specified, but it requires cache.direct=on, which was not "
           + "specified.")
     }
-    return try tool.open(operand, arguments) { options in
-      options.cache = settings.cache
-      if arguments.has(.write) { options.use = .write }
-    }
+    return image
   }
 }
 

@@ -57,7 +57,8 @@ enum CommitCommand: Command {
   }
 
   /// The layer that is committed into.
-  private static func findBase(of image: any DiskImage, _ operand: String, _ name: String?) throws(Stop) -> any DiskImage
+  private static func findBase(of image: any DiskImage, _ operand: String, _ name: String?) throws(Stop)
+    -> any DiskImage
   {
     if let name {
       guard let base = image.layer(named: name) else {

@@ -43,7 +43,8 @@ public final class DiskImageSink: CopySink {
     do throws(ImageError) {
       var placement = [PlacedRun]()
       if segment.kind == .zero && !rule.targetIsZero {
-        try target.writeZeros(segment.offset..<segment.offset + segment.length, mayUnmap: true, waitForStores: waitForPuts)
+        try target.writeZeros(
+          segment.offset..<segment.offset + segment.length, mayUnmap: true, waitForStores: waitForPuts)
       }
       for run in runs {
         let range =

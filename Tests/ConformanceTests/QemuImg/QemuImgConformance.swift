@@ -53,4 +53,16 @@ struct QemuImgConformance {
   @Test func convert() async throws {
     try await Conformance.compare("qemu-img", table: "convert", convertCases)
   }
+
+  @Test func rebase() async throws {
+    try await Conformance.compare("qemu-img", table: "rebase", rebaseCases)
+  }
+
+  @Test func commit() async throws {
+    try await Conformance.compare("qemu-img", table: "commit", commitCases)
+  }
+
+  @Test func bench() async throws {
+    try await Conformance.compare("qemu-img", table: "bench", benchCases)
+  }
 }

@@ -15,6 +15,8 @@ extension Qcow2Image: EmptyableImage {
       // Snapshots, bitmaps and the data file stay; so do the tables.
       try changeClusters(0..<virtualSize.dividedUp(by: header.clusterSize), .discarding(isFull: true))
       try flush()
+      // Nothing refers to the data file any more; without a layer of its own an image with a raw one cannot get here.
+      if header.hasDataFile, let data = dataStorage as? any WritableStorage { try data.discard(0..<data.length) }
     }
   }
 }
