@@ -5,8 +5,6 @@ import Storage
 
 /// An image whose layer below can be exchanged.
 public protocol RebasableImage: WritableDiskImage {
-  /// Bytes that are allocated together: where one of them differs, all of them are stored.
-  var allocationUnit: UInt64 { get }
   /// Whether ``changeBacking(to:)`` can succeed, without changing anything.
   ///
   /// - Throws: EINVAL for a name that is too long, ENOSPC where the header has no room for it.

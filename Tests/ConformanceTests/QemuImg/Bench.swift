@@ -33,17 +33,17 @@ let benchCases =
     bench -c 10 --image-opts driver=qcow2,file.filename=t.qcow2
     bench -c 10 --image-opts driver=raw,offset=64k,size=128k,file.filename=base.raw
     bench -c 300 -w --pattern 7 t.qcow2
-    bench -c 300 -w --pattern 0xff -S 8k empty.qcow2
+    bench -c 300 -w --pattern 0xff -S 8k -d 1 empty.qcow2
     bench -c 64 -w --pattern 7 -s 64k empty.qcow2
     bench -c 64 -w --pattern 7 -s 32k -d 1 empty.qcow2
     bench -c 64 -w --pattern 7 -s 64k -d 1 top.qcow2
-    bench -c 300 -w --pattern 7 -S 8k top.qcow2
-    bench -c 300 -w --pattern 7 -S 8k ext.qcow2
-    bench -c 300 -w --pattern 7 -S 8k snap.qcow2
-    bench -c 300 -w --pattern 7 -S 1k small.qcow2
-    bench -c 300 -w --pattern 7 data.qcow2
-    bench -c 300 -w --pattern 7 bm.qcow2
-    bench -c 300 -w --pattern 7 v2.qcow2
+    bench -c 300 -w --pattern 7 -S 8k -d 1 top.qcow2
+    bench -c 300 -w --pattern 7 -S 8k -d 1 ext.qcow2
+    bench -c 300 -w --pattern 7 -S 8k -d 1 snap.qcow2
+    bench -c 300 -w --pattern 7 -S 1k -d 1 small.qcow2
+    bench -c 300 -w --pattern 7 -d 1 data.qcow2
+    bench -c 300 -w --pattern 7 -d 1 bm.qcow2
+    bench -c 300 -w --pattern 7 -d 1 v2.qcow2
     bench -c 300 -w --pattern 7 -f raw hole.raw
     bench -c 100 -w --flush-interval=10 -d 10 -f raw base.raw
     bench -c 100 -w --flush-interval=10 -d 1 t.qcow2

@@ -5,8 +5,6 @@ import Storage
 // The recorded layer below changes (qcow2-qcow-qed §19.4), and images that are read become writable.
 
 extension Qcow2Image: RebasableImage {
-  public var allocationUnit: UInt64 { header.subclusterSize }
-
   public func checkBackingChange(to reference: BackingReference?) throws(ImageError) {
     try checkWritable()
     _ = try header.rebased(to: reference).firstCluster()
