@@ -81,7 +81,7 @@ fuzz { bytes in
   guard (try? survey.scan(rule, progress: { _ in }, warn: { _ in }, log: { _ in })) != nil else { return }
   _ = try? survey.account(warn: { _ in })
   _ = try? survey.excludeBadClusters(log: { _ in })
-  if let log = try? LogFile(volume, log: { _ in }) { _ = log.state(headOnly: true) }
+  if let log = try? LogFile(volume, log: { _ in }) { _ = log.state() }
   guard let sink = try? OutputStream(path: "/dev/null") else { return }
   let geometry = CloneGeometry(
     clusterSize: volume.boot.clusterSize, clusterCount: volume.boot.clusterCount, deviceSize: storage.length)

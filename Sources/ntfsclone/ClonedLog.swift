@@ -15,22 +15,23 @@ struct ClonedLog {
     } catch {
       throw .failed("Opening '\(name)' as NTFS failed", error.errno)
     }
-    switch log.state(headOnly: !options.keepsLog) {
-    case .clean: return nil
-    case .garbage:
-      voice.library("Did not find any restart pages in $LogFile and it was not empty.")
-    case .cached:
-      voice.library("Metadata kept in Windows cache, refused to mount.")
-      throw .failed("Opening '\(name)' as NTFS failed", 1)
-    case .unclean: break
-    }
-    voice.error(
-      ImageError("Opening '\(name)' as NTFS failed: \(errorText(95))", errno: 95))
+    let state = log.state()
+    // Each attempt to open the clone would say so.
+    state.lines.forEach(voice.library)
+    if state.kind == .clean { return nil }
+    let errno: Int32 = state.kind == .cached ? 1 : 95
+    voice.error(ImageError("Opening '\(name)' as NTFS failed: \(errorText(errno))", errno: errno))
     if options.keepsLog {
       voice.line("Retrying read-only to ignore the log file...")
+      voice.line("... Successful")
       return nil
     }
     voice.line("Trying to recover...")
+    state.lines.forEach(voice.library)
+    guard state.kind != .cached else {
+      voice.line("... Failed")
+      throw .finished(status: 1)
+    }
     voice.line("The file system wasn't safely closed on Windows. Fixing.")
     voice.line("... Successful")
     return ClonedLog(log: log)

@@ -22,7 +22,7 @@ struct OpenedVolume {
         voice.library("Failed to read lock '\(name)': \(errorText(error.errno))")
         throw error
       }
-      volume = try Volume(storage, log: voice.library)
+      volume = try Volume(storage, isTolerant: options.rescues || options.ignoresCheck, log: voice.library)
     } catch {
       var text = "Opening '\(name)' as NTFS failed: \(errorText(error.errno))"
       if error.errno == 22 {

@@ -1,9 +1,11 @@
-// Makes the n-th write-like system call of a program fail, or write less than asked.
+// Makes the n-th write-like system call of a program fail, or write less than asked, or sectors of a file unreadable.
 //
 //   FAULT_AT=n      the n-th counted call, from 1 (nothing happens without it)
 //   FAULT_ERRNO=e   fails with this error number; without it the call writes half of what was asked (a short write)
 //   FAULT_LOG=path  when the fault has happened, this file is made
 //   FAULT_COUNT=path  the number of counted calls is written here when the program ends
+//
+//   FAULT_READ=path:offset:length[,offset:length...]  reading these bytes of the file fails with EIO, whatever call does it
 //
 // Counted are pwrite, fdatasync, fsync and ftruncate, on regular files only.
 #define _GNU_SOURCE 1
@@ -13,8 +15,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static atomic_long calls;
@@ -75,3 +79,73 @@ int fdatasync(int fd) { return fails(fd) ? -1 : REAL(fdatasync)(fd); }
 int fsync(int fd) { return fails(fd) ? -1 : REAL(fsync)(fd); }
 int ftruncate(int fd, off_t length) { return fails(fd) ? -1 : REAL(ftruncate)(fd, length); }
 int ftruncate64(int fd, off64_t length) { return fails(fd) ? -1 : REAL(ftruncate64)(fd, length); }
+
+// How many of `count` bytes at `offset` of a file can be read before the first bad one; -1 when there is none among them.
+static ssize_t readable(int fd, off_t offset, size_t count) {
+  const char *text = getenv("FAULT_READ");
+  if (text == NULL || offset < 0) return -1;
+  char path[256];
+  size_t length = strcspn(text, ":");
+  if (length >= sizeof path) return -1;
+  memcpy(path, text, length);
+  path[length] = 0;
+  struct stat wanted, status;
+  if (stat(path, &wanted) != 0 || fstat(fd, &status) != 0) return -1;
+  if (wanted.st_dev != status.st_dev || wanted.st_ino != status.st_ino) return -1;
+  ssize_t first = -1;
+  for (const char *next = text + length; *next != 0;) {
+    char *end;
+    off_t bad = strtoll(next + 1, &end, 10);
+    off_t bad_end = bad + (*end == ':' ? strtoll(end + 1, &end, 10) : 0);
+    if (bad < offset + (off_t)count && offset < bad_end) {
+      ssize_t before = bad <= offset ? 0 : (ssize_t)(bad - offset);
+      if (first < 0 || before < first) first = before;
+    }
+    if (*end != ',') break;
+    next = end;
+  }
+  return first;
+}
+
+static int unreadable(void) {
+  errno = EIO;
+  return -1;
+}
+
+ssize_t read(int fd, void *buffer, size_t count) {
+  ssize_t good = readable(fd, lseek(fd, 0, SEEK_CUR), count);
+  if (good == 0) return unreadable();
+  return REAL(read)(fd, buffer, good < 0 ? count : (size_t)good);
+}
+
+ssize_t pread(int fd, void *buffer, size_t count, off_t offset) {
+  ssize_t good = readable(fd, offset, count);
+  if (good == 0) return unreadable();
+  return REAL(pread)(fd, buffer, good < 0 ? count : (size_t)good, offset);
+}
+
+ssize_t pread64(int fd, void *buffer, size_t count, off64_t offset) { return pread(fd, buffer, count, offset); }
+
+ssize_t preadv(int fd, const struct iovec *places, int count, off_t offset) {
+  size_t all = 0;
+  for (int index = 0; index < count; index++) all += places[index].iov_len;
+  ssize_t good = readable(fd, offset, all);
+  if (good == 0) return unreadable();
+  if (good < 0) return REAL(preadv)(fd, places, count, offset);
+  // As the kernel does it: less than was asked for, up to the bad spot.
+  ssize_t done = 0;
+  for (int index = 0; index < count && done < good; index++) {
+    size_t part = places[index].iov_len < (size_t)(good - done) ? places[index].iov_len : (size_t)(good - done);
+    ssize_t result = REAL(pread)(fd, places[index].iov_base, part, offset + done);
+    if (result < 0) return done > 0 ? done : -1;
+    done += result;
+    if ((size_t)result < part) break;
+  }
+  return done;
+}
+
+ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t count, unsigned flags) {
+  ssize_t good = from_offset == NULL ? -1 : readable(from, *from_offset, count);
+  if (good == 0) return unreadable();
+  return REAL(copy_file_range)(from, from_offset, to, to_offset, good < 0 ? count : (size_t)good, flags);
+}

@@ -15,6 +15,22 @@ struct NtfscloneConformance {
     try await Conformance.compare("ntfsclone", table: "ntfs-damage", ntfscloneDamageCases)
   }
 
+  @Test func rescue() async throws {
+    try await Conformance.compare("ntfsclone", table: "ntfs-rescue", ntfscloneRescueCases)
+  }
+
+  @Test func devices() async throws {
+    try await Conformance.compare("ntfsclone", table: "ntfs-devices", ntfscloneDeviceCases)
+  }
+
+  @Test func differences() async throws {
+    try await Conformance.compare("ntfsclone", table: "ntfs-differences", ntfscloneDifferenceCases)
+  }
+
+  @Test func restored() async throws {
+    try await Conformance.compare("ntfsclone", table: "ntfs-restored", ntfscloneRestoredCases)
+  }
+
   @Test func images() async throws {
     try await Conformance.compare("ntfsclone", table: "ntfs-images", ntfscloneImageCases)
   }

@@ -9,7 +9,14 @@ let ntfscloneDamageCases: [Case] =
     (allForms + [
       "-q -m --ignore-fs-check -o i v.img", "-q -ms --ignore-fs-check -o j v.img",
       "-q --rescue --ignore-fs-check -o k v.img",
-    ]).map { damaged(patch, [$0]) }
+    ]).map { command in
+      var test = damaged(patch, [command])
+      // The record differs from its copy in the mirror, which does not matter then.
+      if patch.hasPrefix("18760"), command.contains("ignore") {
+        test.deviation = Deviation("N-23", status: 0, anyText: true, files: .unchecked)
+      }
+      return test
+    }
   }
   // Records that belong to another are no files; in a copy of the metadata we wipe them all the same.
   + [24, 25].flatMap { number in

@@ -77,6 +77,8 @@ package final class RecordReader {
 
   private let data: RunReader
   private let recordSize: Int
+  /// Records that take the place of damaged ones, as they are stored.
+  private let substitutes: [UInt64: [UInt8]]
   /// Where fix-ups are taken off.
   private var scratch: Buffer
   /// Number of records that are read.
@@ -93,8 +95,10 @@ package final class RecordReader {
   /// - Parameters:
   ///   - data: $MFT's contents.
   ///   - count: number of records.
-  package init(_ data: RunReader, recordSize: Int, count: UInt64) {
+  ///   - substitutes: copies of records that are damaged, as they are stored.
+  package init(_ data: RunReader, recordSize: Int, count: UInt64, substitutes: [UInt64: [UInt8]] = [:]) {
     self.data = data
+    self.substitutes = substitutes
     self.recordSize = recordSize
     self.count = count
     scratch = Buffer(recordSize)
@@ -105,6 +109,9 @@ package final class RecordReader {
   /// - Parameter inOrder: whether the scan asks, which goes through all records.
   private func load(_ number: UInt64, inOrder: Bool) throws(ImageError) {
     guard number < count else { throw .system(5) }
+    if !substitutes.isEmpty, let substitute = substitutes[number] {
+      return scratch.replace(with: substitute.rawBytes)
+    }
     if inOrder, !scanned.contains(number) { try readScanned(from: number) }
     if scanned.contains(number) {
       let start = Int(number - scanned.lowerBound) * recordSize
@@ -116,9 +123,10 @@ package final class RecordReader {
       return
     }
     let perPiece = UInt64(max(1, RecordReader.otherSize / recordSize))
-    var piece = try read(number / perPiece * perPiece, RecordReader.otherSize)
-    // A damaged disk gave one record only.
-    if !holds(piece, number) { piece = try read(number, recordSize) }
+    var found = try? read(number / perPiece * perPiece, RecordReader.otherSize)
+    // A damaged disk gave another record, or none.
+    if found.map({ !holds($0, number) }) ?? true { found = try read(number, recordSize) }
+    guard let piece = found else { throw .system(5) }
     if others.count >= RecordReader.otherLimit { others.removeFirst() }
     others.append(piece)
     copy(piece, number)
@@ -183,10 +191,24 @@ package final class RecordReader {
     try read(number, inOrder: false, isStrict: true, log: log)
   }
 
+  /// A record as it is stored.
+  func stored(_ number: UInt64) throws(ImageError) -> [UInt8] {
+    try load(number, inOrder: false)
+    return scratch.contents()
+  }
+
   private func read(_ number: UInt64, inOrder: Bool, isStrict: Bool, log: (String) -> Void) throws(ImageError)
     -> FileRecord
   {
-    try load(number, inOrder: inOrder)
+    do throws(ImageError) {
+      try load(number, inOrder: inOrder)
+    } catch {
+      if number < count {
+        log("ntfs_attr_pread_i: ntfs_pread failed: \(errorText(error.errno))")
+        log("Failed to read of MFT, mft=\(number) count=1 br=-1: \(errorText(error.errno))")
+      }
+      throw error
+    }
     switch scratch.removeFixUps() {
     case .done: break
     case .unacceptable: if isStrict { log(FixUps.complaint(scratch.bytes)) }

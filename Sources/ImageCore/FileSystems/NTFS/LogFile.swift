@@ -3,14 +3,13 @@ import Bytes
 /// $LogFile, as far as it says whether the volume was closed (spec §7).
 package struct LogFile: Sendable {
   /// What the restart pages say.
-  package enum State: Sendable {
-    case clean
-    /// Changes may be missing on the volume.
-    case unclean
-    /// Neither restart pages nor empty.
-    case garbage
-    /// Windows keeps metadata in memory (version 2.0).
-    case cached
+  package struct State: Sendable, Equatable {
+    package enum Kind: Sendable { case clean, unclean, garbage, cached }
+    /// `unclean`: changes may be missing on the volume; `garbage`: neither restart pages nor empty; `cached`: Windows
+    /// keeps metadata in memory (version 2.0).
+    package var kind: Kind
+    /// The library's lines about it.
+    package var lines: [String] = []
   }
 
   package let runs: [Run]
@@ -31,18 +30,17 @@ package struct LogFile: Sendable {
   }
 
   private static let pageSize = 4096
-  /// What a metadata clone keeps of the log.
+  /// What a metadata clone keeps of the log: no restart page lies behind it.
   private static let headSize = 16384
 
-  /// - Parameter headOnly: whether only the part counts that a metadata clone keeps; the rest reads as zeros there.
-  package func state(headOnly: Bool) -> State {
+  package func state() -> State {
     var isEmpty = true
     var newest: (sequence: UInt64, state: State)?
+    var complaints: [String] = []
     var isFirst = true
     for offset in LogFile.probes(size) {
       guard let page = page(at: offset) else { continue }
-      let bytes = page.rawBytes
-      let magic = bytes.littleEndian(at: 0, as: UInt32.self)
+      let magic = page.rawBytes.littleEndian(at: 0, as: UInt32.self)
       if magic == 0xFFFF_FFFF {
         isFirst = false
         continue
@@ -50,14 +48,19 @@ package struct LogFile: Sendable {
       isEmpty = false
       // Restart pages are at the beginning and one page size further on.
       if magic == 0x5254_5352 /* RSTR */ || magic == 0x444B_4843 /* CHKD */ {
-        if let found = restart(page), found.sequence >= newest?.sequence ?? 0 { newest = found }
+        if let found = restart(page, &complaints), found.sequence >= newest?.sequence ?? 0 { newest = found }
       } else if isFirst, offset > 0, magic == 0x4452_4352 /* RCRD */ {
         break
       }
       isFirst = false
     }
-    if let newest { return newest.state }
-    return isEmpty ? .clean : .garbage
+    if var state = newest?.state {
+      state.lines = complaints + state.lines
+      return state
+    }
+    if isEmpty { return State(kind: .clean, lines: complaints) }
+    return State(
+      kind: .garbage, lines: complaints + ["Did not find any restart pages in $LogFile and it was not empty."])
   }
 
   /// Places where a restart page may be: 0, and every power of two from 512 on.
@@ -80,7 +83,7 @@ package struct LogFile: Sendable {
   }
 
   /// What one restart page says.
-  private func restart(_ stored: [UInt8]) -> (sequence: UInt64, state: State)? {
+  private func restart(_ stored: [UInt8], _ complaints: inout [String]) -> (sequence: UInt64, state: State)? {
     var buffer = Buffer(stored.count)
     var page = buffer.mutableBytes
     page.copy(stored.rawBytes, at: 0)
@@ -91,9 +94,25 @@ package struct LogFile: Sendable {
     let major = bytes.littleEndian(at: 28, as: Int16.self)
     guard area >= 30, area + 48 <= bytes.byteCount else { return nil }
     let sequence = bytes.littleEndian(at: area, as: UInt64.self)
-    if major == 2, minor == 0 { return (sequence, .cached) }
+    let clients = bytes.littleEndian(at: area + 8, as: UInt16.self)
+    let free = bytes.littleEndian(at: area + 10, as: UInt16.self)
     let inUse = bytes.littleEndian(at: area + 12, as: UInt16.self)
     let flags = bytes.littleEndian(at: area + 14, as: UInt16.self)
-    return (sequence, inUse == 0xFFFF || flags & 2 != 0 ? .clean : .unclean)
+    for client in [free, inUse] where client != LogFile.none && client >= clients {
+      complaints.append("$LogFile restart area specifies overflowing client free and/or in use lists.")
+      return nil
+    }
+    var state = State(kind: .clean)
+    if inUse != LogFile.none, flags & 2 == 0 {
+      state = State(kind: .unclean, lines: ["The disk contains an unclean file system (\(inUse), \(flags))."])
+    }
+    if major == 2, minor == 0 {
+      state.kind = .cached
+      state.lines.append("Metadata kept in Windows cache, refused to mount.")
+    }
+    return (sequence, state)
   }
+
+  /// No client.
+  private static let none: UInt16 = 0xFFFF
 }

@@ -16,6 +16,8 @@ package final class Volume: Sendable {
   package let majorVersion: UInt8
   package let minorVersion: UInt8
   package let flags: UInt16
+  /// Copies in $MFTMirr of records that are damaged in $MFT, as they are stored.
+  private let substitutes: [UInt64: [UInt8]]
 
   /// The volume was not closed, or a check is due.
   package var isDirty: Bool { flags & 1 != 0 }
@@ -30,10 +32,36 @@ package final class Volume: Sendable {
 
   /// Opens the volume with the checks of spec §11.
   ///
-  /// - Parameter log: takes the library's line about each thing that is wrong.
+  /// - Parameters:
+  ///   - isTolerant: the backup boot sector and the records in $MFTMirr may stand in for what is damaged, and system files
+  ///     that the geometry does not depend on may be damaged (spec §19.23).
+  ///   - log: takes the library's line about each thing that is wrong.
   /// - Throws: `EINVAL` where this is no NTFS, `EIO` where it is damaged.
-  package init(_ storage: any Storage, log: (String) -> Void) throws(ImageError) {
+  package init(_ storage: any Storage, isTolerant: Bool = false, log: (String) -> Void) throws(ImageError) {
     self.storage = storage
+    do throws(ImageError) {
+      boot = try Volume.bootSector(storage, log: log)
+    } catch {
+      guard isTolerant, let backup = Volume.backupBootSector(storage) else { throw error }
+      log("WARNING: The boot sector is damaged, its backup is used.")
+      boot = backup
+    }
+    let opening = VolumeOpening(storage, boot, isTolerant: isTolerant)
+    let (runs, initialized) = try opening.table(log: log)
+    table = RunReader(storage, clusterSize: boot.clusterSize, runs: runs)
+    recordCount = min(
+      initialized / UInt64(boot.recordSize), table.clusterCount * UInt64(boot.clusterSize) / UInt64(boot.recordSize))
+    substitutes = try opening.checkMirror(table, recordCount, log: log)
+    let facts = try opening.systemFiles(
+      RecordReader(table, recordSize: boot.recordSize, count: recordCount, substitutes: substitutes), log: log)
+    bitmap = RunReader(storage, clusterSize: boot.clusterSize, runs: facts.bitmap)
+    bitmapSize = facts.bitmapSize
+    majorVersion = facts.majorVersion
+    minorVersion = facts.minorVersion
+    flags = facts.flags
+  }
+
+  private static func bootSector(_ storage: any Storage, log: (String) -> Void) throws(ImageError) -> BootSector {
     let head: [UInt8]
     do throws(ImageError) {
       guard storage.length > 0 else {
@@ -49,23 +77,26 @@ package final class Volume: Sendable {
       if error.errno != 22 { log("Error reading bootsector: \(errorText(error.errno))") }
       throw error
     }
-    boot = try BootSector(head.rawBytes, log: log)
-    let opening = VolumeOpening(storage, boot)
-    let (runs, initialized) = try opening.table(log: log)
-    table = RunReader(storage, clusterSize: boot.clusterSize, runs: runs)
-    recordCount = min(
-      initialized / UInt64(boot.recordSize), table.clusterCount * UInt64(boot.clusterSize) / UInt64(boot.recordSize))
-    try opening.checkMirror(table, recordCount, log: log)
-    let facts = try opening.systemFiles(RecordReader(table, recordSize: boot.recordSize, count: recordCount), log: log)
-    bitmap = RunReader(storage, clusterSize: boot.clusterSize, runs: facts.bitmap)
-    bitmapSize = facts.bitmapSize
-    majorVersion = facts.majorVersion
-    minorVersion = facts.minorVersion
-    flags = facts.flags
+    return try BootSector(head.rawBytes, log: log)
+  }
+
+  /// The backup of the boot sector in the device's last sector, if it is one of a volume that ends there.
+  private static func backupBootSector(_ storage: any Storage) -> BootSector? {
+    for size in [512, 1024, 2048, 4096] as [UInt64] where storage.length > size {
+      let place = (storage.length - 1) / size * size
+      guard let bytes = try? storage.readArray(at: place, count: BootSector.size),
+        let boot = try? BootSector(bytes.rawBytes, log: { _ in }),
+        boot.sectorSize == Int(size), boot.sectorCount * size == place
+      else { continue }
+      return boot
+    }
+    return nil
   }
 
   /// A reader of the volume's records, for one thread.
-  package func recordReader() -> RecordReader { RecordReader(table, recordSize: boot.recordSize, count: recordCount) }
+  package func recordReader() -> RecordReader {
+    RecordReader(table, recordSize: boot.recordSize, count: recordCount, substitutes: substitutes)
+  }
 
   /// Whether all runs lie within the volume.
   package func holds(_ runs: [Run]) -> Bool { runs.allSatisfy { holds($0) } }

@@ -14,10 +14,13 @@ struct VolumeOpening {
 
   private let storage: any Storage
   private let boot: BootSector
+  private let isTolerant: Bool
 
-  init(_ storage: any Storage, _ boot: BootSector) {
+  /// - Parameter isTolerant: copies may stand in for what is damaged; what is not needed may be damaged.
+  init(_ storage: any Storage, _ boot: BootSector, isTolerant: Bool) {
     self.storage = storage
     self.boot = boot
+    self.isTolerant = isTolerant
   }
 
   private func holds(_ runs: [Run]) -> Bool {
@@ -39,20 +42,34 @@ struct VolumeOpening {
   /// $MFT's run list and its initialized size in bytes.
   func table(log: (String) -> Void) throws(ImageError) -> (runs: [Run], initializedSize: UInt64) {
     do throws(ImageError) {
-      let first = [
-        Run(
-          vcn: 0, lcn: boot.tableCluster,
-          count: UInt64(max(1, (boot.recordSize + boot.clusterSize - 1) / boot.clusterSize)))
-      ]
-      let reader = RecordReader(
-        RunReader(storage, clusterSize: boot.clusterSize, runs: first), recordSize: boot.recordSize, count: 1)
-      let record = try reader.unchecked(0, log: log)
-      try StrictCheck.check(record, log: log)
-      return try table(of: record, log: log)
+      do throws(ImageError) {
+        return try table(at: boot.tableCluster, log: log)
+      } catch {
+        // Told when the two are compared.
+        guard isTolerant, let found = try? table(at: boot.mirrorCluster, log: { _ in }) else { throw error }
+        return found
+      }
     } catch {
       log("Failed to load $MFT: \(errorText(error.errno))")
       throw error
     }
+  }
+
+  /// As above, from the record 0 that begins at a cluster.
+  private func table(at cluster: UInt64, log: (String) -> Void) throws(ImageError) -> ([Run], UInt64) {
+    let count = UInt64(max(1, (boot.recordSize + boot.clusterSize - 1) / boot.clusterSize))
+    let reader = RecordReader(
+      RunReader(storage, clusterSize: boot.clusterSize, runs: [Run(vcn: 0, lcn: cluster, count: count)]),
+      recordSize: boot.recordSize, count: 1)
+    do throws(ImageError) {
+      _ = try reader.stored(0)
+    } catch {
+      log("Error reading $MFT: \(errorText(error.errno))")
+      throw error
+    }
+    let record = try reader.unchecked(0, log: log)
+    try StrictCheck.check(record, log: log)
+    return try table(of: record, log: log)
   }
 
   private func table(of record: FileRecord, log: (String) -> Void) throws(ImageError) -> ([Run], UInt64) {
@@ -135,8 +152,13 @@ struct VolumeOpening {
   // MARK: $MFTMirr
 
   /// Compares the first records with their copies.
-  func checkMirror(_ table: RunReader, _ recordCount: UInt64, log: (String) -> Void) throws(ImageError) {
+  ///
+  /// - Returns: copies of records that are damaged in $MFT, as they are stored; without tolerance there are none.
+  func checkMirror(_ table: RunReader, _ recordCount: UInt64, log: (String) -> Void) throws(ImageError)
+    -> [UInt64: [UInt8]]
+  {
     let reader = RecordReader(table, recordSize: boot.recordSize, count: recordCount)
+    let count = min(UInt64(min(boot.mirroredRecords, 16)), recordCount)
     let mirrorRuns: [Run]
     do throws(ImageError) {
       let record = try checked(1, reader, "inode $MFTMirr", log: log)
@@ -150,22 +172,74 @@ struct VolumeOpening {
         throw ImageError.system(2)
       }
     } catch {
-      log("Failed to load $MFTMirr: \(errorText(error.errno))")
-      throw error
+      guard isTolerant else {
+        log("Failed to load $MFTMirr: \(errorText(error.errno))")
+        throw error
+      }
+      // Where the boot sector has it.
+      let clusters = (count * UInt64(boot.recordSize)).dividedUp(by: UInt64(boot.clusterSize))
+      return try substitutes(reader, [Run(vcn: 0, lcn: boot.mirrorCluster, count: clusters)], count, log: log)
     }
-    let count = min(UInt64(min(boot.mirroredRecords, 16)), recordCount)
+    if isTolerant { return try substitutes(reader, mirrorRuns, count, log: log) }
     let mirror = RecordReader(
       RunReader(storage, clusterSize: boot.clusterSize, runs: mirrorRuns), recordSize: boot.recordSize, count: count)
-    for number in 0..<count {
+    // Both are read as a whole; of a mirror that cannot be read to its end, what lies before counts.
+    let readable = (0..<count).firstIndex { (try? reader.stored($0)) == nil }.map { UInt64($0) } ?? count
+    guard readable == count else {
+      log("Failed to read $MFT, unexpected length (\(readable) != \(count)).")
+      throw .system(5)
+    }
+    let copied = (0..<count).firstIndex { (try? mirror.stored($0)) == nil }.map { UInt64($0) } ?? count
+    guard copied > 0 else {
+      log("ntfs_attr_pread_i: ntfs_pread failed: \(errorText(5))")
+      log("Failed to read $MFTMirr: \(errorText(5))")
+      throw .system(5)
+    }
+    for number in 0..<copied {
       let own = try reader.unchecked(number, log: log)
       let copy = try mirror.unchecked(number, log: log)
       for record in [own, copy] where record.isInUse || number < 12 { try StrictCheck.check(record, log: log) }
-      let length = min(Int(own.bytesInUse), boot.recordSize)
-      guard own.contents[..<length] == copy.contents[..<length] else {
+      guard isSame(own, copy) else {
         log("$MFTMirr does not match $MFT (record \(number)).")
         throw .system(5)
       }
     }
+    return [:]
+  }
+
+  private func isSame(_ own: FileRecord, _ copy: FileRecord) -> Bool {
+    let length = min(Int(own.bytesInUse), boot.recordSize)
+    return own.contents[..<length] == copy.contents[..<length]
+  }
+
+  /// The copies that stand in for damaged records.
+  ///
+  /// - Throws: `EIO` when neither the record nor its copy makes sense.
+  private func substitutes(_ reader: RecordReader, _ mirrorRuns: [Run], _ count: UInt64, log: (String) -> Void)
+    throws(ImageError) -> [UInt64: [UInt8]]
+  {
+    let mirror = RecordReader(
+      RunReader(storage, clusterSize: boot.clusterSize, runs: mirrorRuns), recordSize: boot.recordSize, count: count)
+    func sound(_ reader: RecordReader, _ number: UInt64) throws(ImageError) -> FileRecord {
+      let record = try reader.unchecked(number, log: log)
+      if record.isInUse || number < 12 { try StrictCheck.check(record, log: log) }
+      return record
+    }
+    var result: [UInt64: [UInt8]] = [:]
+    for number in 0..<count {
+      let copy = try? sound(mirror, number)
+      do throws(ImageError) {
+        let own = try sound(reader, number)
+        if copy.map({ !isSame(own, $0) }) ?? true {
+          log("WARNING: $MFTMirr does not match $MFT (record \(number)).")
+        }
+      } catch {
+        guard copy != nil else { throw error }
+        log("WARNING: Record \(number) of $MFT is damaged, its copy in $MFTMirr is used.")
+        result[number] = try mirror.stored(number)
+      }
+    }
+    return result
   }
 
   /// A system file's record, which must make sense as a whole.
@@ -223,29 +297,47 @@ struct VolumeOpening {
     var bitmapRuns = try decode(bitmapRecord, bitmap, log: log)
     try addBitmapExtents(bitmapRecord, to: &bitmapRuns, reader, log: log)
 
-    guard let upCase = try contents(10, limit: 131072, "inode FILE_UpCase"), upCase.count % 2 == 0 else {
-      log("Error: Upcase table is invalid (want size even <= 131072).")
-      throw .system(22)
-    }
-    for code in 0x20..<0x7F {
-      let expected = (0x61...0x7A).contains(code) ? code - 0x20 : code
-      guard 2 * code + 1 < upCase.count, Int(upCase[2 * code]) | Int(upCase[2 * code + 1]) << 8 == expected else {
-        log("Corrupted file $UpCase")
-        throw .system(5)
+    try expendable("$UpCase", log) { () throws(ImageError) in
+      guard let upCase = try contents(10, limit: 131072, "inode FILE_UpCase"), upCase.count % 2 == 0 else {
+        log("Error: Upcase table is invalid (want size even <= 131072).")
+        throw .system(22)
+      }
+      for code in 0x20..<0x7F {
+        let expected = (0x61...0x7A).contains(code) ? code - 0x20 : code
+        guard 2 * code + 1 < upCase.count, Int(upCase[2 * code]) | Int(upCase[2 * code + 1]) << 8 == expected else {
+          log("Corrupted file $UpCase")
+          throw .system(5)
+        }
       }
     }
     let (volumeRecord, information) = try attribute(3, AttributeType.volumeInformation, "inode $Volume")
     guard !information.isNonResident, information.value.count >= 12 else { throw .system(5) }
     let start = information.value.lowerBound
     let bytes = volumeRecord.bytes
-    guard try contents(4, limit: 0xFFFFFF, "$AttrDef") != nil else {
-      log("Attribute definition table is too big (max 24-bit allowed).")
-      throw .system(22)
+    try expendable("$AttrDef", log) { () throws(ImageError) in
+      guard try contents(4, limit: 0xFFFFFF, "$AttrDef") != nil else {
+        log("Attribute definition table is too big (max 24-bit allowed).")
+        throw .system(22)
+      }
     }
-    if bytes[start + 8] >= 3 { try checkSecure(reader, log: log) }
+    if bytes[start + 8] >= 3 {
+      try expendable("$Secure", log) { () throws(ImageError) in try checkSecure(reader, log: log) }
+    }
     return Facts(
       bitmap: bitmapRuns, bitmapSize: UInt64(bitmap.dataSize), majorVersion: bytes[start + 8],
       minorVersion: bytes[start + 9], flags: bytes.littleEndian(at: start + 10))
+  }
+
+  /// Looks at a file whose contents nothing depends on here: with tolerance it may be damaged.
+  private func expendable(_ name: String, _ log: (String) -> Void, _ check: () throws(ImageError) -> Void)
+    throws(ImageError)
+  {
+    do throws(ImageError) {
+      try check()
+    } catch {
+      guard isTolerant else { throw error }
+      log("WARNING: \(name) is damaged.")
+    }
   }
 
   /// $Secure, by its name in the root directory: both must be readable.

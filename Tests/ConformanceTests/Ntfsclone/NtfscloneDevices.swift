@@ -1,0 +1,98 @@
+/// Block devices, mounted ones, file systems that are full (spec §10, §12, §19.4, §19.19).
+let ntfscloneDeviceCases: [Case] =
+  targetSizeCases + sourceDeviceCases + scarceDeviceCases + ["rw", "ro"].flatMap(mountedTargets)
+  + ["rw", "ro"].flatMap(mountedSources)
+  + fullDisks
+
+/// Devices with old contents, which free clusters keep: exactly the volume and its backup, more, a sector less, far less.
+private let targetSizeCases: [Case] = [12_582_912, 16_777_216, 12_578_304, 4096].flatMap { (size: Int) -> [Case] in
+  ["-q -O $d v.img", "-q -r -O $d special.img", "-q -m -f -O $d v.img", "-q --rescue -O $d v.img"].map {
+    onDevice(size, $0)
+  }
+}
+
+private let sourceDeviceCases: [Case] = [
+  onDevice(12_582_912, "-q -s -O $d v.img"), onDevice(12_582_912, "-q -m -s -f -O $d v.img"),
+  onDevice(25_000_000, "-O $d full-s512-c1k.img"),
+  Case(
+    "sh cp v.img o; \(loop); ntfsclone -q -o p $d | sed s,$d,DEVICE,; ntfsclone -q -s -o q $d | sed s,$d,DEVICE,;"
+      + " cmp p v.img", fixture: NtfsVolumes.fixture),
+  differing("N-1", "cp v.img o; \(loop); ntfsclone -q -O $d $d && exit 9; cmp o v.img", status: 0),
+]
+
+private let scarceDeviceCases: [Case] = [
+  // Room for the backup boot sector, but not for its whole cluster.
+  differing("N-19", "truncate -s 12579328 o; \(loop); ntfsclone -q -O $d v.img; cmp -n 12579328 $d v.img", status: 0),
+  differing(
+    "N-19", "truncate -s 12579328 o; \(loop); ntfsclone -q -r -O $d special.img; cmp -n 12579328 $d v.img", status: 0),
+  // A device's room for a special image is found out by writing.
+  differing("N-4", "truncate -s 1M o; \(loop); ntfsclone -q -s -O $d v.img", status: 1),
+  Case(
+    "sh truncate -s 12M o; \(loop); ntfsclone -q -m -O $d v.img", fixture: NtfsVolumes.fixture,
+    deviation: Deviation("N-24", stdout: "", stderr: refusal, status: 1, files: .unchecked)),
+]
+
+private let refusal = """
+  ntfsclone v2022.10.3 (libntfs-3g)
+  ERROR: Cloning only metadata to a block device does not usually make sense, aborting...
+  If you were instructed to do this by a developer and/or are sure that this is what you want to do, run this utility \
+  again but this time add the force option, i.e. add '--force' to the command line arguments.
+
+  """
+
+/// A mounted target is refused.
+private func mountedTargets(_ mode: String) -> [Case] {
+  let mounted = "truncate -s 16M o; mkfs.ext2 -q o; mkdir m; \(loop); mount -o \(mode) $d m"
+  let same = ["-q -O $d v.img", "-q -r -O $d special.img", "-q -m -f -O $d v.img"].map { (command: String) -> Case in
+    Case(
+      "sh \(mounted); ntfsclone \(command) >log 2>&1 || echo $?; sed s,$d,DEVICE, log; umount m; e2fsck -fn o >log 2>&1"
+        + " && echo sound", fixture: NtfsVolumes.fixture, files: .unchecked)
+  }
+  let different = ["-q -s -O $d v.img", "-q -m -s -f -O $d v.img"].map { (command: String) -> Case in
+    differing("N-4", "\(mounted); ntfsclone \(command) && exit 9; umount m; e2fsck -fn o", status: 0)
+  }
+  return same + different
+}
+
+/// A mounted source is refused when it may be written.
+private func mountedSources(_ mode: String) -> [Case] {
+  [
+    Case(
+      "sh mkdir m; cp v.img o; ntfs-3g -o \(mode) o m; ntfsclone -q -o p o || echo $?; ntfsclone -q -s -o q o || echo $?;"
+        + " umount m", fixture: NtfsVolumes.fixture, files: .unchecked),
+    Case(
+      "sh mkdir m; cp v.img o; \(loop); ntfs-3g -o \(mode) $d m; ntfsclone -q -o p $d >log || echo $?; umount m;"
+        + " sed s,$d,DEVICE, log", fixture: NtfsVolumes.fixture, files: .unchecked),
+  ]
+}
+
+/// Full disks: refused before anything is written where that is known, else reported when it happens.
+private let fullDisks: [Case] =
+  ["-q -o t/o v.img", "-q -s -o t/o v.img", "-q -r -o t/o special.img"].map { (command: String) -> Case in
+    Case("sh \(smallDisk("2m")); ntfsclone \(command) || echo $?", fixture: NtfsVolumes.fixture, files: .unchecked)
+  } + [
+    differing("N-27", "\(smallDisk("400k")); ntfsclone -q -m -o t/o full-s512-c4k.img", status: 1),
+    differing("N-2", "\(smallDisk("400k")); ntfsclone -q -m -s -o t/o full-s512-c4k.img", status: 1),
+  ]
+
+/// A loop device over `o`, as `$d`.
+private let loop = "d=$(losetup -f --show o); trap 'umount m 2>/dev/null || :; losetup -d $d' EXIT"
+
+private func smallDisk(_ size: String) -> String {
+  "mkdir t; mount -t tmpfs -o size=\(size) none t; trap 'umount t' EXIT"
+}
+
+private func onDevice(_ size: Int, _ command: String) -> Case {
+  Case(
+    "sh head -c \(size) /dev/zero | tr '\\0' x >o; \(loop); ntfsclone \(command) >log || echo $?; sed s,$d,DEVICE, log; rm log",
+    fixture: NtfsVolumes.fixture)
+}
+
+private func differing(
+  _ id: String, _ command: String, stdout: String? = nil, stderr: String? = nil, status: Int32
+) -> Case {
+  Case(
+    "sh \(command)", fixture: NtfsVolumes.fixture,
+    deviation: Deviation(
+      id, stdout: stdout, stderr: stderr, status: status, anyText: stdout == nil, files: .unchecked))
+}
