@@ -14,6 +14,10 @@ struct Faults {
     let target: String
     /// Whether the file has the time of the run in it, so that no two are the same.
     var dated = false
+    /// Prints UNSOUND if what an error left behind is not what it should be.
+    var verify = ""
+    /// Whether the same command completes the work afterwards.
+    var isRepeatable = false
   }
 
   static let operations = [
@@ -96,6 +100,12 @@ struct Faults {
     if let image = operation.existing {
       verify = "qemu-img check -q \(image) >verify.log 2>&1 || [ $? = 3 ] || { echo UNSOUND; cat verify.log; }"
     }
+    if !operation.verify.isEmpty { verify += "; " + operation.verify }
+    // A second run has nothing in its way.
+    let again =
+      operation.isRepeatable
+      ? "\(tools.ours) \(operation.command) >again.log 2>&1 || { echo UNSOUND; cat again.log; }; \(operation.verify)"
+      : ""
     var faults = 0
     for errno in [5 /* EIO */, 28 /* ENOSPC */, nil] {
       for call in struck where calls > 0 {
@@ -105,6 +115,7 @@ struct Faults {
             rm -rf run; cp -r given run; cd run; status=0
             FAULT_AT=\(call) \(fault)FAULT_LOG=../hit LD_PRELOAD=\(library) \(tools.ours) \(operation.command) || status=$?
             echo "status $status"; \(verify)
+            \(errno == nil ? "" : again)
             \(errno == nil && !operation.dated ? "cmp \(operation.target) ../whole/\(operation.target)" : "")
             """, in: folder, path: tools.referencePath)
         let hit = folder.appendingPathComponent("hit")

@@ -65,4 +65,8 @@ struct QemuImgConformance {
   @Test func bench() async throws {
     try await Conformance.compare("qemu-img", table: "bench", benchCases)
   }
+
+  @Test func locks() async throws {
+    try await Conformance.compare("qemu-img", table: "locks", lockCases)
+  }
 }
