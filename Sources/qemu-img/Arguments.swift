@@ -13,6 +13,7 @@ enum Option: Sendable, Hashable {
   case list, apply, delete, createSnapshot
   case base, drop
   case count, depth, flushInterval, asynchronousIO, nativeIO, noDrain, offset, pattern, bufferSize, stepSize, write
+  case addBitmap, removeBitmap, clearBitmap, enableBitmap, disableBitmap, mergeBitmap, granularity, mergeFile
 }
 
 extension CommandOption where ID == Option {

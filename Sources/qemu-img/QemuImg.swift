@@ -4,8 +4,8 @@ import ImageCore
 enum QemuImg {
   /// The commands, in the order in which the help lists them.
   static let commands: [any Command.Type] = [
-    BenchCommand.self, CheckCommand.self, CommitCommand.self, CompareCommand.self, ConvertCommand.self,
-    CreateCommand.self, DDCommand.self, InfoCommand.self, MapCommand.self, MeasureCommand.self, RebaseCommand.self,
+    BenchCommand.self, BitmapCommand.self, CheckCommand.self, CommitCommand.self, CompareCommand.self,
+    ConvertCommand.self, CreateCommand.self, DDCommand.self, InfoCommand.self, MapCommand.self, MeasureCommand.self, RebaseCommand.self,
     ResizeCommand.self, SnapshotCommand.self,
   ]
 

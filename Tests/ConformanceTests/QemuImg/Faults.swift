@@ -59,7 +59,23 @@ struct Faults {
     Operation(
       description: "snapshot -a", setup: twoVersions,
       command: "snapshot -a first target", existing: "target", target: "target"),
+    Operation(
+      description: "bitmap --add", setup: twoBitmaps, command: "bitmap --add -g 512 --merge old target new",
+      existing: "target", target: "target", verify: bothBitmaps),
+    Operation(
+      description: "bitmap --remove", setup: twoBitmaps, command: "bitmap --remove --add --merge other target old",
+      existing: "target", target: "target", verify: "qemu-img info target | grep -q in-use && echo UNSOUND || true"),
   ]
+
+  private static let twoBitmaps = """
+    qemu-img create -q -f qcow2 -o cluster_size=512 given/target 8M; qemu-img bitmap --add -g 512 given/target old
+    qemu-img bitmap --add -g 4k given/target other; qemu-io -c 'write -P 9 1M 3M' given/target
+    """
+  /// Nothing that was recorded may be lost.
+  private static let bothBitmaps = """
+    qemu-img info target >info.log; grep -q in-use info.log && echo UNSOUND; \
+    [ $(grep -c -e 'name: old' -e 'name: other' info.log) = 2 ] || echo UNSOUND
+    """
 
   private static let twoVersions = """
     qemu-img create -q -f qcow2 -o cluster_size=4k given/target 2M; qemu-io -c 'write -P 9 0 1M' given/target
@@ -98,7 +114,8 @@ struct Faults {
 
     var verify = ""
     if let image = operation.existing {
-      verify = "qemu-img check -q \(image) >verify.log 2>&1 || [ $? = 3 ] || { echo UNSOUND; cat verify.log; }"
+      verify =
+        "qemu-img check -q \(image) >verify.log 2>&1 || [ $? = 3 ] || { echo UNSOUND; cat verify.log; }"
     }
     if !operation.verify.isEmpty { verify += "; " + operation.verify }
     // A second run has nothing in its way.

@@ -98,6 +98,18 @@ struct Interruption {
     Scenario(
       description: "snapshot -a", setup: twoVersions, command: "snapshot -a first target",
       verify: "image=target; \(sound); \(same("first")); \(same("second")); \(either)"),
+    Scenario(
+      description: "bitmap",
+      setup: """
+        qemu-img create -q -f qcow2 -o cluster_size=512 given/target 256M
+        qemu-img bitmap --add -g 512 given/target old; qemu-img bitmap --add -g 1k given/target other
+        qemu-io -c 'write -z 1M 200M' given/target
+        """,
+      command: "bitmap --remove --add --merge old -g 512 target other",
+      verify: """
+        image=target; \(sound); qemu-img info target >info.log; ! grep in-use info.log
+        grep -q 'name: old' info.log || echo 'bitmap lost'
+        """),
   ]
 
   @Test(arguments: scenarios) func killed(scenario: Scenario) async throws {

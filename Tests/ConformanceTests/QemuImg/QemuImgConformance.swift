@@ -42,6 +42,10 @@ struct QemuImgConformance {
     try await Conformance.compare("qemu-img", table: "resize", resizeCases)
   }
 
+  @Test func bitmap() async throws {
+    try await Conformance.compare("qemu-img", table: "bitmap", bitmapCases)
+  }
+
   @Test func snapshot() async throws {
     try await Conformance.compare("qemu-img", table: "snapshot", snapshotCases)
   }

@@ -21,9 +21,7 @@ extension Qcow2Tables {
     writing.hasBegun = true
     guard let directory = header.extensions.bitmaps, bitmaps.contains(where: { !$0.isInUse }) else { return }
     try loadBitmaps()
-    var marked = bitmaps
-    for index in marked.indices { marked[index].flags |= BitmapRecord.inUse }
-    let bytes = marked.flatMap(\.bytes)
+    let bytes = markedInUse(bitmaps)
     // The entries are as long as they were; anything else was refused when they were read.
     guard UInt64(bytes.count) == directory.directorySize else { throw ImageError("Broken bitmap directory") }
     header.autoclearFeatures.remove(.bitmaps)
@@ -34,6 +32,15 @@ extension Qcow2Tables {
     header.autoclearFeatures.insert(.bitmaps)
     try writeHeader()
     try writing.barrier()
+  }
+
+  /// A directory that says of all bitmaps that they are not to be trusted.
+  private func markedInUse(_ records: [BitmapRecord]) -> [UInt8] {
+    records.flatMap { record in
+      var marked = record
+      marked.flags |= BitmapRecord.inUse
+      return marked.bytes
+    }
   }
 
   /// Notes a change of guest bytes in all bitmaps that record them.
@@ -53,9 +60,7 @@ extension Qcow2Tables {
   /// The first bitmap that is not to be trusted, which keeps the disk from changing its size.
   func checkBitmapsBeforeResize() throws(ImageError) {
     guard let bad = bitmaps.first(where: \.isInUse) else { return }
-    throw ImageError(
-      "Bitmap '\(String(rawBytes: bad.name))' is inconsistent and cannot be used",
-      hint: "Try block-dirty-bitmap-remove to delete this bitmap from disk")
+    throw .inconsistentBitmap(String(rawBytes: bad.name))
   }
 
   /// Adds a bitmap that is stored when the image is closed.
@@ -82,10 +87,13 @@ extension Qcow2Tables {
   }
 
   /// Stores all bitmaps anew, points the header to them, and frees their old clusters.
+  ///
+  /// - Throws: before the header is written, so that the file's bitmaps are what they were, or when nothing is left to do
+  ///   but to free clusters.
   func storeBitmaps() throws(ImageError) {
     let writing = try writer()
+    try dropRemovedBitmaps()
     if writing.bitmaps.isEmpty { return }
-    let refcounts = writing.refcounts
     let bits = UInt64(header.clusterBits)
     var old: [Range<UInt64>] = []
     var oldData: [Range<UInt64>] = []
@@ -111,22 +119,43 @@ extension Qcow2Tables {
       }
     }
     guard records.count <= Int(HeaderExtensions.bitmapLimit) else { throw .system(27 /* EFBIG */) }
+    try replaceDirectory(records, freeing: old, oldData, writing)
+    writing.bitmaps = []
+  }
+
+  /// Writes a new directory, points the header to it, and frees the clusters `old` and `oldData`; the space of the latter is
+  /// given back.
+  func replaceDirectory(
+    _ records: [BitmapRecord], freeing old: [Range<UInt64>], _ oldData: [Range<UInt64>], _ writing: Qcow2Writing
+  ) throws(ImageError) {
+    let refcounts = writing.refcounts
+    let bits = UInt64(header.clusterBits)
+    let before = header.extensions.bitmaps
     let bytes = records.flatMap(\.bytes)
     let size = UInt64(bytes.count)
-    guard size <= HeaderExtensions.bitmapDirectoryLimit else { throw .system(27) }
+    guard size <= HeaderExtensions.bitmapDirectoryLimit else { throw .system(27 /* EFBIG */) }
     let clusters = size.dividedUp(by: header.clusterSize)
-    let start = try refcounts.allocate(clusters, for: .table)
-    try writing.storage.write(bytes, at: start << bits)
+    var start: UInt64 = 0
+    if clusters > 0 {
+      start = try refcounts.allocate(clusters, for: .table)
+      try writing.storage.write(bytes, at: start << bits)
+    }
     try commit()
     try writing.barrier()
-    header.extensions.bitmaps = HeaderExtensions.BitmapDirectoryPointer(
-      count: UInt32(records.count), directorySize: size, directoryOffset: start << bits)
-    header.autoclearFeatures.insert(.bitmaps)
+    if clusters > 0 {
+      header.extensions.bitmaps = HeaderExtensions.BitmapDirectoryPointer(
+        count: UInt32(records.count), directorySize: size, directoryOffset: start << bits)
+      header.autoclearFeatures.insert(.bitmaps)
+    } else {
+      header.extensions.bitmaps = nil
+      header.autoclearFeatures.remove(.bitmaps)
+    }
     try writeHeader()
     try writing.barrier()
     refcounts.metadata.set(.bitmapDirectory, start..<start + clusters)
+    // Whoever comes upon the old directory must not take its bitmaps for valid.
+    if let before { try writing.storage.write(markedInUse(bitmaps), at: before.directoryOffset) }
     bitmaps = records
-    writing.bitmaps = []
     for range in old + oldData { try refcounts.release(range) }
     try commit()
     for range in oldData { try writing.storage.discard(range.lowerBound << bits..<range.upperBound << bits) }
@@ -138,9 +167,8 @@ extension Qcow2Tables {
     let bits = UInt64(header.clusterBits)
     var table = [UInt64](repeating: 0, count: bitmap.chunkCount)
     for index in table.indices {
-      if try bitmap.isAllOnes(index) {
-        table[index] = BitmapRecord.allOnes
-      } else if let bytes = try bitmap.bytes(index) {
+      // An entry could say that all bits are set; other programs store the bits, and so the image stays the same to the byte.
+      if let bytes = try bitmap.bytes(index) {
         let offset = try refcounts.allocate(1, for: .data) << bits
         try writing.storage.write(bytes, at: offset)
         table[index] = offset
@@ -157,7 +185,7 @@ extension Qcow2Tables {
   }
 
   /// The clusters that hold a bitmap's bits in the file.
-  private func dataClusters(of record: BitmapRecord, _ writing: Qcow2Writing) throws(ImageError) -> [Range<UInt64>] {
+  func dataClusters(of record: BitmapRecord, _ writing: Qcow2Writing) throws(ImageError) -> [Range<UInt64>] {
     let bits = UInt64(header.clusterBits)
     var result: [Range<UInt64>] = []
     var table = LazyTable(writing.storage, offset: record.tableOffset, count: Int(record.tableSize))

@@ -119,6 +119,12 @@ struct LiveBitmap {
     chunks[index] = .bytes(bytes)
   }
 
+  /// Sets all bits to 0.
+  mutating func clear() {
+    chunks = [:]
+    table = nil
+  }
+
   /// Follows the disk to a new size in bytes; new bits are clear.
   mutating func resize(to size: UInt64) throws(ImageError) {
     let bits = size.dividedUp(by: 1 << UInt64(record.granularityBits))

@@ -27,6 +27,8 @@ package final class Qcow2Writing {
   var hasBitmaps = false
   /// Persistent bitmaps that will be stored when the image is closed.
   var bitmaps: [LiveBitmap] = []
+  /// Bitmaps of the file that will be deleted when the image is closed.
+  var removedBitmaps: [BitmapRecord] = []
   /// L2 entries that are handled at once by one write; bounds the runs that are allocated together (§11.6).
   let pieceEntries: UInt64
 
