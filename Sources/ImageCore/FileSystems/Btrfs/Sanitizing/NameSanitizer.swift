@@ -68,7 +68,7 @@ package final class NameSanitizer: Sendable {
     mutating func next() -> UInt8 {
       state = RandomBytes.mixed(state)
       // 93 bytes from 0x21 to 0x7E without the slash; the high bits are the most random ones.
-      let byte = RandomBytes.least + UInt8((state >> 32) * 93 >> 32)
+      let byte = RandomBytes.least + UInt8(((state >> 32) * 93) >> 32)
       return byte < UInt8(ascii: "/") ? byte : byte + 1
     }
 

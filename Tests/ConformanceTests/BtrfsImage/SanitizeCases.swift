@@ -1,0 +1,72 @@
+/// What must not be in a sanitized dump: names, contents, targets, values, the label.
+private let secrets = [
+  "directory_one", "sub_directory", "directory_many", "file_number_", "hard_link_name", "link_with_a_long_name",
+  "symbolic_link", "secret_target", "big_file_name", "subvolume_name", "file_in_subvolume", "snapshot_name",
+  "inline_contents", "file_contents", "secret_attribute", "secret_value", "second_attribute", "another_value",
+  "user.abc", "value_of_abc", "volume_label", "logged_file", "logged_contents",
+]
+
+private let search = secrets.map { "-e \($0)" }.joined(separator: " ")
+
+/// `look` knows the files by their numbers alone, so that it works for sanitized names too.
+private let good = "clean\nsame\n"
+
+let sanitizeCases: [Case] = wholeVolumeCases + specialCases
+
+private let sanitizedVolumes: [String] = RestoreVolumes.single.map(\.name) + RestoreVolumes.checksums.map(\.name)
+private let sanitizeOptions: [(String, String)] = [("-s", ""), ("-ss", ""), ("-s", " -c 9"), ("-ss", " -w")]
+
+private let wholeVolumeCases: [Case] =
+  sanitizedVolumes.flatMap { name -> [Case] in
+    sanitizeOptions.map { option, other -> Case in
+      // No short names: the dump is searched, restored, checked, mounted, and every file is looked at through its name.
+      Case(
+        "sh btrfs-image \(option)\(other) \(name).img d; btrfs-image -r d o; "
+          + "for file in d o; do ! LC_ALL=C grep -a -o \(search) $file | sort | uniq -c; done; ./look o \(name).stats",
+        name: "\(name) \(option)\(other)", fixture: RestoreVolumes.fixture,
+        deviation: Deviation("B-101", stdout: good, stderr: "", status: 0, files: .unchecked))
+    }
+  }
+
+private let specialCases: [Case] =
+  [
+    // Short names get a hash nearby, and their entries the key that belongs to it.
+    Case(
+      "sh \(withShortNames); btrfs-image -ss short.img d 2>log; sort log; btrfs-image -r d o; ./look o short.stats; "
+        + "! LC_ALL=C grep -a -o -e 'etc.' -e 'libs' d", name: "short names -ss", fixture: RestoreVolumes.fixture,
+      deviation: Deviation(
+        "B-105",
+        stdout: shortNameWarnings + good, stderr: "", status: 0, files: .unchecked)),
+    Case(
+      "sh \(withShortNames); btrfs-image -s short.img d; btrfs-image -r d o; ./look o short.stats",
+      name: "short names -s", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-105", stdout: good, stderr: "", status: 0, files: .unchecked)),
+    // The names are those that the reference's search finds.
+    Case(
+      "sh btrfs-image -ss plain.img d; btrfs-image -r d o; exec 9</dev/loop-control; flock 9; mkdir m; "
+        + "mount -o loop,ro o m; ls m/* | grep -cxF '}        QZjr'; umount m; rmdir m",
+      name: "known collisions", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-101", stdout: "1\n", stderr: "", status: 0, files: .unchecked)),
+    // Two runs are alike with -ss and differ with -s.
+    Case(
+      "sh btrfs-image -ss plain.img d; btrfs-image -ss -t 1 plain.img e; cmp d e && echo alike; "
+        + "btrfs-image -s plain.img f; btrfs-image -s plain.img g; cmp -s f g || echo different",
+      name: "two runs", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-101", stdout: "alike\ndifferent\n", stderr: "", status: 0, files: .unchecked)),
+    // The log tree has names as well.
+    Case(
+      "sh btrfs-image -s log.img d; LC_ALL=C grep -a -o \(search) d | sort | uniq -c", name: "log tree",
+      fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-101", stdout: "", stderr: "", status: 0, files: .unchecked)),
+  ]
+
+private let shortNameWarnings: String = ["abc", "bin", "etc", "lib", "libs", "usr"].map {
+  "WARNING: cannot find a hash collision for '\($0)', generating garbage, it won't match indexes\n"
+}.joined()
+
+/// A volume with names of up to four bytes.
+private let withShortNames =
+  "exec 9</dev/loop-control; flock 9; truncate -s 140M short.img; mkfs.btrfs -q short.img >/dev/null; mkdir m; "
+  + "mount -o loop,noatime short.img m; mkdir m/etc m/bin m/usr m/usr/lib m/usr/libs; echo x >m/usr/lib/abc; "
+  + "echo y >m/usr/lib/longer_name; find m -mindepth 1 -printf '%y %m %U %G %n %s %b %T@ %C@\\n' | sort >short.stats; "
+  + "umount m; rmdir m; exec 9<&-"
