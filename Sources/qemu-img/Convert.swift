@@ -184,8 +184,11 @@ struct ConvertJob {
       for layer in image.layers where layer.storage.identity == identity {
         let name = options.target
         let what = options.skipsCreation ? "Could not open '\(name)'" : "\(name): error while converting \(format)"
+        let device =
+          !options.skipsCreation && FileSystemEntry(path: ImageName.localPath(name)) == .device
+          ? FileCreation.deviceRefused : ""
         throw ImageError(
-          "\(what): Failed to get \"write\" lock",
+          "\(what): \(device)Failed to get \"write\" lock",
           hint: "Is another process using the image [\(name)]?")
       }
     }
@@ -294,7 +297,7 @@ struct ConvertJob {
     let selection = ImageSelection(source, rule, onStatusError: onStatusError)
     var total: UInt64 = 0
     while let segment = try selection.next() {
-      if segment.kind == .data { total += segment.length }
+      if segment.kind == .data { total += CompletionCount.size(segment) }
     }
     return total
   }
@@ -337,11 +340,14 @@ private final class CompletionCount: Sendable {
     self.unit = unit
   }
 
+  /// What a segment counts for: whole sectors, also at the end of a file that has none.
+  static func size(_ segment: Segment) -> UInt64 { segment.length.dividedUp(by: 512) * 512 }
+
   func add(_ segment: Segment) {
     guard let total else { return progress.report(done: segment.offset + segment.length, of: diskSize) }
     guard segment.kind == .data else { return }
     guard unit == 0 else {
-      var left = segment.length
+      var left = CompletionCount.size(segment)
       while left > 0 {
         progress.advance(by: min(unit, left), of: total)
         left -= min(unit, left)
@@ -349,7 +355,7 @@ private final class CompletionCount: Sendable {
       return
     }
     let done = pending.withLock { pending in
-      pending += segment.length
+      pending += CompletionCount.size(segment)
       guard segment.endsRequest else { return UInt64(0) }
       defer { pending = 0 }
       return pending

@@ -67,6 +67,11 @@ static inline int clinux_logical_block_size(int fd) {
   int size = 0;
   return ioctl(fd, BLKSSZGET, &size) == 0 ? size : -1;
 }
+/// Whether a block device is set to read-only.
+static inline int clinux_block_is_read_only(int fd) {
+  int flag = 0;
+  return ioctl(fd, BLKROGET, &flag) == 0 && flag != 0;
+}
 static inline int clinux_block_zero(int fd, uint64_t offset, uint64_t length) {
   uint64_t range[2] = {offset, length};
   return ioctl(fd, BLKZEROOUT, range);

@@ -3,6 +3,10 @@ import Storage
 
 /// What every format does when it makes its file (qemu-img-cli-1 §7.6).
 public enum FileCreation {
+  /// What is in front of the reason why a device could not be opened to make an image on it (qemu-img-cli-2 §7.4).
+  public static let deviceRefused =
+    "Protocol driver 'host_device' does not support image creation, and opening the image failed: "
+
   /// Opens or makes the file, takes the lock of a creator, and empties it.
   ///
   /// - Throws: `Could not create 'PATH': …`.
@@ -15,10 +19,19 @@ public enum FileCreation {
     do throws(ImageError) {
       file = try FileStorage.create(path: path)
     } catch {
-      guard error.message.hasPrefix("Could not open '") else { throw error }
+      let opening = "Could not open '\(path)': "
+      if FileSystemEntry(path: path) == .device {
+        let reason = error.message.hasPrefix(opening) ? error.message.dropFirst(opening.count) : error.message[...]
+        throw ImageError(deviceRefused + reason, errno: error.errno, hint: error.hint)
+      }
+      guard error.message.hasPrefix(opening) else { throw error }
       throw ImageError.system(error.errno, path: path).prefixed("Could not create '\(path)': ")
     }
-    try file.lock(.create)
+    do throws(ImageError) {
+      try file.lock(.create)
+    } catch {
+      throw file.isDevice ? error.prefixed(deviceRefused) : error
+    }
     if !file.isDevice {
       if nocow { file.disableCopyOnWrite() }
       if extentSizeHint > 0 { file.setExtentSizeHint(extentSizeHint) }

@@ -31,6 +31,14 @@ final class FileDescriptor: Sendable {
     self.init(number: number, isOwned: true)
   }
 
+  /// Opens the file of `other` again, with other flags; by its path where /proc is not mounted.
+  ///
+  /// - Throws: the kernel's text.
+  convenience init(again other: FileDescriptor, path: String, flags: Int32) throws(ImageError) {
+    let link = "/proc/self/fd/\(other.number)"
+    try self.init(path: statusOfPath(link) == nil ? path : link, flags: flags)
+  }
+
   deinit { if isOwned { close(number) } }
 
   /// What fstat(2) says.

@@ -32,5 +32,9 @@ extension FileStorage {
     try adopted.adopt(held, path: name)
     // The number stays, the file behind it is opened anew; with the old one its locks go.
     guard clinux_replace(new.number, number) >= 0 else { throw .system(errno, path: name) }
+    if let cached {
+      let again = try FileDescriptor(again: new, path: name, flags: O_RDWR)
+      guard clinux_replace(again.number, cached.number) >= 0 else { throw .system(errno, path: name) }
+    }
   }
 }

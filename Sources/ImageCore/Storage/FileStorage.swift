@@ -37,6 +37,8 @@ public final class FileStorage: WritableStorage {
   let writable: Atomic<Bool>
   let locks: Mutex<FileLocks>
   private let isLocking: Bool
+  /// The same file through the page cache, for requests that O_DIRECT does not allow; nil without O_DIRECT.
+  let cached: FileDescriptor?
 
   /// Opens an existing file.
   ///
@@ -62,6 +64,11 @@ public final class FileStorage: WritableStorage {
     guard !path.isEmpty else {
       throw ImageError("The 'file' block driver requires a file name")
     }
+    func failure(_ error: ImageError) -> ImageError {
+      var failure = error.prefixed("Could not open '\(path)': ")
+      failure.errno = error.errno
+      return failure
+    }
     // O_NONBLOCK keeps a FIFO from blocking the open; it has no effect on files and block devices.
     let descriptor: FileDescriptor
     let status: stat
@@ -70,9 +77,7 @@ public final class FileStorage: WritableStorage {
         path: path, flags: flags | O_NONBLOCK | (cache.isDirect ? clinux_o_direct() : 0), mode: mode)
       status = try descriptor.status()
     } catch {
-      var failure = error.prefixed("Could not open '\(path)': ")
-      failure.errno = error.errno
-      throw failure
+      throw failure(error)
     }
     let type = FileType(status)
     let isDevice = type.isDevice
@@ -81,6 +86,12 @@ public final class FileStorage: WritableStorage {
     }
     if !isDevice && kind == .device {
       throw ImageError("'host_device' driver requires '\(path)' to be either a character or block device")
+    }
+
+    let isWritable = flags & O_ACCMODE != O_RDONLY
+    // The kernel lets root open a read-only device for writing, and fails later.
+    if isWritable && type == .blockDevice && clinux_block_is_read_only(descriptor.number) != 0 {
+      throw ImageError.system(EACCES).prefixed("The device is not writable: ")
     }
 
     var length = UInt64(clamping: status.st_size)
@@ -96,8 +107,9 @@ public final class FileStorage: WritableStorage {
     }
 
     self.descriptor = descriptor
+    cached = cache.isDirect ? try FileDescriptor(again: descriptor, path: path, flags: flags & O_ACCMODE) : nil
     name = path
-    writable = Atomic(flags & O_ACCMODE != O_RDONLY)
+    writable = Atomic(isWritable)
     self.cache = cache
     self.isDevice = isDevice
     isBlockDevice = type == .blockDevice
@@ -146,69 +158,33 @@ public final class FileStorage: WritableStorage {
 
   func failure(_ code: Int32, _ offset: UInt64) -> ImageError { .system(code, path: name, offset: offset) }
 
-  /// Whether O_DIRECT, if used, allows the request as it is.
-  private func isAligned(_ address: UInt, _ offset: UInt64, _ count: Int) -> Bool {
-    let alignment = requestAlignment
-    return alignment == 1
-      || (offset % UInt64(alignment) == 0 && count % alignment == 0 && address % UInt(alignment) == 0)
+  /// The descriptor for a request. O_DIRECT takes whole pages only: a page that it writes is never in the cache as well,
+  /// where another thread's part of it would be lost.
+  private func descriptor(for address: UInt, _ offset: UInt64, _ count: Int) -> Int32 {
+    guard let cached else { return number }
+    let isAligned = (UInt64(address) | offset | UInt64(count)) % UInt64(max(requestAlignment, FileStorage.page)) == 0
+    return isAligned ? number : cached.number
   }
+
+  /// A page of the kernel's cache in bytes.
+  private static let page = 4096
 
   // MARK: Reading
 
   public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    let address = unsafe buffer.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
-    if isAligned(address, offset, buffer.byteCount) { return try readDirectly(into: &buffer, at: offset) }
-    try forEachAlignedPiece(offset..<offset + UInt64(buffer.byteCount)) { (piece, bounce) throws(ImageError) in
-      var target = bounce.mutableBytes
-      var surroundings = target.slice(0..<piece.count)
-      try readDirectly(into: &surroundings, at: piece.start)
-      buffer.copy(bounce.bytes.slice(piece.wanted), at: piece.done)
-    }
-  }
-
-  /// A part of an unaligned request, with what O_DIRECT needs around it.
-  private struct AlignedPiece {
-    /// Where the aligned surroundings begin in the file.
-    var start: UInt64
-    /// Length of the surroundings in bytes.
-    var count: Int
-    /// The request's bytes within the surroundings.
-    var wanted: Range<Int>
-    /// How many of the request's bytes come before this piece.
-    var done: Int
-  }
-
-  /// Cuts a request that O_DIRECT does not allow as it is into pieces that pass through an aligned buffer.
-  private func forEachAlignedPiece(
-    _ request: Range<UInt64>, _ body: (AlignedPiece, inout Buffer) throws(ImageError) -> Void
-  ) throws(ImageError) {
-    let total = Int(request.upperBound - request.lowerBound)
-    var bounce = Buffer(min(1 << 20, total + 2 * requestAlignment).roundedUp(requestAlignment))
-    var done = 0
-    while done < total {
-      let position = request.lowerBound + UInt64(done)
-      let start = position.roundedDown(to: UInt64(requestAlignment))
-      let head = Int(position - start)
-      let count = min(total - done, bounce.count - head)
-      let piece = AlignedPiece(
-        start: start, count: (head + count).roundedUp(requestAlignment), wanted: head..<head + count, done: done)
-      try body(piece, &bounce)
-      done += count
-    }
-  }
-
-  private func readDirectly(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     var done = 0
     let count = buffer.byteCount
     guard let end = Int64(exactly: offset), end <= Int64.max - Int64(count) else {
       buffer.fill(0..<count)
       return
     }
+    let address = unsafe buffer.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
+    var descriptor = descriptor(for: address, offset, count)
     while done < count {
       let result = unsafe buffer.withUnsafeMutableBytes { bytes -> Int in
         guard let base = bytes.baseAddress else { return 0 }
         // done < count bytes are left behind base + done.
-        return unsafe pread(number, base + done, count - done, off_t(offset) + off_t(done))
+        return unsafe pread(descriptor, base + done, count - done, off_t(offset) + off_t(done))
       }
       if result < 0 {
         let code = errno
@@ -220,6 +196,8 @@ public final class FileStorage: WritableStorage {
         return
       }
       done += result
+      // What a short read leaves over need not be aligned.
+      if let cached { descriptor = cached.number }
     }
   }
 
@@ -251,39 +229,17 @@ public final class FileStorage: WritableStorage {
   // MARK: Writing
 
   public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
-    guard bytes.byteCount > 0 else { return }
-    let address = unsafe bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
-    if isAligned(address, offset, bytes.byteCount) {
-      try writeDirectly(bytes, at: offset)
-    } else {
-      try writeThroughBounce(bytes, at: offset)
-    }
-    try wrote()
-  }
-
-  /// O_DIRECT: reads the aligned surroundings, changes them and writes them back; a file's true length is restored.
-  private func writeThroughBounce(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
-    let trueEnd = max(length, offset + UInt64(bytes.byteCount))
-    try forEachAlignedPiece(offset..<offset + UInt64(bytes.byteCount)) { (piece, bounce) throws(ImageError) in
-      var target = bounce.mutableBytes
-      var surroundings = target.slice(0..<piece.count)
-      if piece.wanted != 0..<piece.count { try readDirectly(into: &surroundings, at: piece.start) }
-      let part = bytes.slice(piece.done..<piece.done + piece.wanted.count)
-      surroundings.copy(part, at: piece.wanted.lowerBound)
-      try writeDirectly(bounce.bytes.slice(0..<piece.count), at: piece.start)
-    }
-    if !isDevice && length > trueEnd { try resize(to: trueEnd) }
-  }
-
-  private func writeDirectly(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
     let count = bytes.byteCount
+    guard count > 0 else { return }
     guard let start = off_t(exactly: offset), start <= off_t.max - off_t(count) else { throw failure(EFBIG, offset) }
+    let address = unsafe bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
+    var descriptor = descriptor(for: address, offset, count)
     var done = 0
     while done < count {
       let result = unsafe bytes.withUnsafeBytes { source -> Int in
         guard let base = source.baseAddress else { return 0 }
         // count − done bytes are left behind base + done.
-        return unsafe pwrite(number, base + done, count - done, start + off_t(done))
+        return unsafe pwrite(descriptor, base + done, count - done, start + off_t(done))
       }
       if result < 0 {
         let code = errno
@@ -293,8 +249,11 @@ public final class FileStorage: WritableStorage {
       // A write that stores nothing and reports nothing: a full device that does not say so.
       if result == 0 { throw failure(ENOSPC, offset + UInt64(done)) }
       done += result
+      // What a short write leaves over need not be aligned; the pages are this request's alone.
+      if let cached { descriptor = cached.number }
     }
     grow(to: offset + UInt64(count))
+    try wrote()
   }
 
   func grow(to end: UInt64) {
@@ -309,16 +268,7 @@ public final class FileStorage: WritableStorage {
   public func zero(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
     guard !range.isEmpty else { return }
     guard range.upperBound <= UInt64(Int64.max) else { throw failure(EFBIG, range.lowerBound) }
-    let start = off_t(range.lowerBound)
-    let count = off_t(range.upperBound - range.lowerBound)
-    let isDone: Bool
-    if mayUnmap {
-      isDone = fallocate(number, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, count) == 0
-    } else if isBlockDevice {
-      isDone = clinux_block_zero(number, range.lowerBound, range.upperBound - range.lowerBound) == 0
-    } else {
-      isDone = fallocate(number, FALLOC_FL_ZERO_RANGE, start, count) == 0
-    }
+    let isDone = zeroByKernel(range, mayUnmap: mayUnmap)
     if isDone {
       if mayUnmap && !isDevice && range.upperBound > length {
         // Punching keeps the length; the other two have extended the file, or a device has no other.
@@ -330,6 +280,17 @@ public final class FileStorage: WritableStorage {
     } else {
       try writeZeros(range)
     }
+  }
+
+  /// Whether the kernel could make `range` (which ends below 2⁶³) zero.
+  private func zeroByKernel(_ range: Range<UInt64>, mayUnmap: Bool) -> Bool {
+    let start = off_t(range.lowerBound)
+    let count = off_t(range.upperBound - range.lowerBound)
+    if mayUnmap { return fallocate(number, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, count) == 0 }
+    if isBlockDevice {
+      return clinux_block_zero(number, range.lowerBound, range.upperBound - range.lowerBound) == 0
+    }
+    return fallocate(number, FALLOC_FL_ZERO_RANGE, start, count) == 0
   }
 
   public func discard(_ range: Range<UInt64>) throws(ImageError) {
@@ -429,9 +390,4 @@ public final class FileStorage: WritableStorage {
 
   /// Asks the file system for extents of at least so many bytes (`extent_size_hint`); best effort.
   public func setExtentSizeHint(_ bytes: UInt32) { _ = clinux_set_extent_size_hint(number, bytes) }
-}
-
-extension Int {
-  /// The value (≥ 0) rounded up to a multiple of `unit`; for buffer sizes, which are far from the type's end.
-  fileprivate func roundedUp(_ unit: Int) -> Int { (self + unit - 1) / unit * unit }
 }

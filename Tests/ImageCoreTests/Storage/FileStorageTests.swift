@@ -59,6 +59,33 @@ struct FileStorageTests {
     #expect(scratch.contents == model)
   }
 
+  /// Threads that write different parts of the same block do not undo each other's, nor what lies behind.
+  @Test(arguments: ["none", "directsync", "writeback"].compactMap { CacheMode($0) }) func neighboursInOneBlock(
+    cache: CacheMode
+  ) async throws {
+    let scratch = Scratch([UInt8](repeating: 0, count: 5000))
+    let file: FileStorage
+    do throws(ImageError) {
+      file = try FileStorage(path: scratch.path, writable: true, cache: cache)
+    } catch {
+      #expect(cache.isDirect && error.errno == 22)
+      return
+    }
+    await withTaskGroup { group in
+      for worker in 0..<8 {
+        group.addTask {
+          for piece in stride(from: worker, to: 400, by: 8) {
+            try? file.write([UInt8](repeating: UInt8(piece % 251 + 1), count: 700), at: UInt64(piece * 700))
+          }
+        }
+      }
+    }
+    try file.flush()
+    var model: [UInt8] = []
+    for piece in 0..<400 { model += [UInt8](repeating: UInt8(piece % 251 + 1), count: 700) }
+    #expect(scratch.contents == model)
+  }
+
   @Test func zeroesDiscardsAndResizes() throws {
     let scratch = Scratch([UInt8](repeating: 9, count: 16384))
     let file = try FileStorage(path: scratch.path, writable: true)

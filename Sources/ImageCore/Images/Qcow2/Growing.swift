@@ -114,6 +114,14 @@ extension Qcow2Tables {
 
   /// Gives all guest clusters of `range` a place, as one long write would, without storing anything.
   private func preallocateMetadata(_ range: Range<UInt64>) throws(ImageError) {
+    do throws(ImageError) {
+      try allocateAll(range)
+    } catch {
+      throw error.prefixed("Allocating clusters failed: ")
+    }
+  }
+
+  private func allocateAll(_ range: Range<UInt64>) throws(ImageError) {
     let writing = try writer()
     var offset = range.lowerBound
     var expected: UInt64?
@@ -190,6 +198,10 @@ extension WritableStorage {
   /// Extends the storage to the end of `range`, and prepares the space.
   fileprivate func prepare(_ range: Range<UInt64>, _ mode: Preallocation) throws(ImageError) {
     if range.isEmpty { return }
+    if let file = self as? FileStorage, file.isDevice, mode == .falloc || mode == .full {
+      throw ImageError(
+        "Preallocation mode '\(mode.rawValue)' unsupported for this non-regular file", errno: 95 /* ENOTSUP */)
+    }
     switch mode {
     case .off, .metadata:
       if length < range.upperBound { try resize(to: range.upperBound) }
