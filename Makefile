@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 VERSION := 0.1.0
-TOOLS   := qemu-img o2image ntfsclone btrfs-image
+TOOLS   := qemu-img e2image o2image btrfs-image ntfsclone
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 60
@@ -69,7 +69,9 @@ conformance: deps-check
 ## Runs the same jobs with the reference and with ours; prints a table of ratios. SIZE=64M for a quick look.
 bench: deps-bench build
 	@Benchmarks/run --tools "$(CURDIR)/$(PRODUCTS)" $(if $(SIZE),--size $(SIZE)) $(if $(JOBS),--jobs '$(JOBS)')
-	$(if $(JOBS),,@Benchmarks/o2image --tools "$(CURDIR)/$(PRODUCTS)")
+	$(if $(JOBS),,@for script in $(filter-out %/run,$(wildcard Benchmarks/*)); do \
+	  "$$script" --tools "$(CURDIR)/$(PRODUCTS)"; \
+	done)
 
 ## Runs every libFuzzer target for SECONDS.
 fuzz: deps-check
