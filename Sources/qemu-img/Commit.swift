@@ -73,7 +73,7 @@ enum CommitCommand: Command {
   /// The base becomes writable; layers in between lose their meaning for whoever uses them now.
   private static func takeLocks(_ image: any DiskImage, _ base: any DiskImage) throws(ImageError) {
     for layer in image.layers(above: base) {
-      if let file = layer.storage as? FileStorage { try file.lock(.readAlone) }
+      if let file = layer.storage.file { try file.lock(.readAlone) }
     }
     guard let base = base as? any ReopenableImage else {
       throw ImageError("Block node is read-only", errno: 30 /* EROFS */)

@@ -81,7 +81,7 @@ struct ImageReport {
   init(_ image: any DiskImage) throws(ImageError) {
     self.image = image
     information = try image.information()
-    fullBackingName = image.backingReference.map { ImageName.resolve($0.name, relativeTo: image.storage.name) }
+    fullBackingName = image.backingReference.map { ImageName.resolve($0.name, relativeTo: image.storage.nameOfFile) }
   }
 
   /// The lines of the human form.

@@ -110,7 +110,9 @@ private struct RebaseJob {
 
   /// The path by which the image would open its new layer.
   private func path() throws(ImageError) -> String {
-    guard image.filename.hasPrefix("json:") else { return ImageName.resolve(name, relativeTo: image.filename) }
+    guard image.filename.hasPrefix("json:") else {
+      return ImageName.resolve(name, relativeTo: image.storage.nameOfFile)
+    }
     if name.utf8.first == UInt8(ascii: "/") || ImageName.protocolPrefix(of: name) != nil { return name }
     throw ImageError(
       "Could not resolve backing filename: Cannot use relative backing file names for '\(image.filename)'")

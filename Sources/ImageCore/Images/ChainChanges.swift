@@ -39,7 +39,7 @@ extension DiskImage {
         if ImageName.protocolPrefix(of: name) != nil || ImageName.protocolPrefix(of: recorded) != nil {
           if name == recorded { return lower }
         } else if !name.isEmpty, let identity = lower.storage.identity,
-          FileStorage.identity(of: ImageName.resolve(name, relativeTo: upper.storage.name)) == identity
+          FileStorage.identity(of: ImageName.resolve(name, relativeTo: upper.storage.nameOfFile)) == identity
         {
           return lower
         }

@@ -3,8 +3,8 @@ import Storage
 
 /// A storage whose first sector must not come to look like another format than raw (qemu-img-cli-1 §5.4): a guest of a
 /// probed raw image could otherwise make the next opening follow any path that it writes there.
-final class FirstSectorGuard: WritableStorage {
-  private let base: any WritableStorage
+final class FirstSectorGuard: LayeredStorage {
+  let base: any WritableStorage
   private let looksRaw: @Sendable (RawSpan) -> Bool
 
   init(_ base: any WritableStorage, looksRaw: @escaping @Sendable (RawSpan) -> Bool) {
@@ -13,11 +13,6 @@ final class FirstSectorGuard: WritableStorage {
   }
 
   var name: String { base.name }
-  var length: UInt64 { base.length }
-  var requestAlignment: Int { base.requestAlignment }
-  var allocatedSize: UInt64? { base.allocatedSize }
-  var identity: FileIdentity? { base.identity }
-  var growsWithZeros: Bool { base.growsWithZeros }
 
   func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     try base.read(into: &buffer, at: offset)

@@ -112,7 +112,7 @@ public struct ImageOpener: Sendable {
         ImageOpener.best(formats, head, filename: "")?.name == "raw" && ForeignFormats.name(head) == nil
       }
     }
-    if let file = storage as? FileStorage { try file.lock(lock(of: format, options)) }
+    if let file = storage.file { try file.lock(lock(of: format, options)) }
     var context = context(for: filename, options)
     context.options = values
     context.isProbed = options.format == nil

@@ -10,21 +10,26 @@ struct OpeningPath {
   var identities: Set<FileIdentity> = []
   /// Number of layers above.
   var depth = 0
+  /// Number of nodes that stand on one another, in all layers.
+  var nodes = 0
   /// Node names of the tree.
   var nodeNames: Set<String> = []
 }
 
 extension ImageOpener {
   /// Protocol drivers that can stand where a format is expected; they show the bytes as they are.
-  static let protocols = ["file", "host_device", "host_cdrom"]
+  static let protocols = ["file", "host_device", "host_cdrom", "null-co", "null-aio", "blkdebug"]
 
   /// A storage, and how it is told in an image's name.
-  private struct OpenedStorage {
+  struct OpenedStorage {
     var storage: any Storage
     /// The options by which it would be opened again.
     var tree: DataTree
     /// Whether its name alone opens it again.
     var isPlain: Bool
+
+    /// How it is told: its name, if that opens the same thing again, else the options.
+    var shownName: String { isPlain ? storage.name : "json:" + tree.compactJSON() }
   }
 
   /// Opens a node that shows a disk.
@@ -48,12 +53,12 @@ extension ImageOpener {
       options.format = name
     }
     if let driver = options.format, ImageOpener.protocols.contains(driver) {
-      return try openProtocolNode(driver, &tree, filename: filename, options)
+      return try openProtocolNode(driver, &tree, filename: filename, options, &path)
     }
     let isKnown = options.format.map { self.format($0) != nil } ?? true
     guard isKnown else { throw ImageError("Unknown driver '\(options.format ?? "")'") }
 
-    let opened = try openChild(&tree, filename: filename, options, &path)
+    let opened = try openChild(&tree, key: "file", filename: filename, options, &path)
     if let identity = opened.storage.identity {
       guard path.identities.insert(identity).inserted else {
         throw ImageError(
@@ -65,6 +70,7 @@ extension ImageOpener {
     let values = try takeOptions(format.runtimeOptions, from: &tree, warn: warn)
     let shown = shownName(opened, format, given, values, backing)
     let image = try openFormat(format, opened.storage, filename: shown, options, values)
+    (opened.storage as? BlkdebugStorage)?.beginUse()
     try giveBack(backing, to: &tree, image, options)
     if let key = tree.firstKey {
       throw ImageError("Block format '\(format.name)' does not support the option '\(key)'")
@@ -80,23 +86,28 @@ extension ImageOpener {
   // MARK: Files
 
   private func openProtocolNode(
-    _ driver: String, _ tree: inout OptionTree, filename: String?, _ options: OpenOptions
+    _ driver: String, _ tree: inout OptionTree, filename: String?, _ options: OpenOptions, _ path: inout OpeningPath
   ) throws(ImageError) -> any DiskImage {
     guard let raw = format("raw") else { throw ImageError("Unknown driver '\(driver)'") }
     var tree = tree
-    let opened = try openFile(driver, &tree, filename: filename, options)
-    var context = context(for: opened.storage.name, options)
+    let opened = try openFile(driver, &tree, filename: filename, options, &path)
+    var context = context(for: opened.shownName, options)
     context.driver = driver
-    if let file = opened.storage as? FileStorage { try file.lock(lock(of: raw, options)) }
-    return try raw.open(opened.storage, context)
+    if let file = opened.storage.file { try file.lock(lock(of: raw, options)) }
+    let image = try raw.open(opened.storage, context)
+    (opened.storage as? BlkdebugStorage)?.beginUse()
+    return image
   }
 
-  /// Opens what a format node interprets.
-  private func openChild(
-    _ tree: inout OptionTree, filename: String?, _ options: OpenOptions, _ path: inout OpeningPath
+  /// Opens what a node stands on: the child `file` of a format, or `image`.
+  func openChild(
+    _ tree: inout OptionTree, key: String, filename: String?, _ options: OpenOptions, _ path: inout OpeningPath
   ) throws(ImageError) -> OpenedStorage {
-    var child = tree.takeSubtree("file")
-    if case .string(let reference)? = tree.take("file") {
+    // Names and options can be nested as deeply as they are long.
+    path.nodes += 1
+    guard path.nodes <= 8 * ImageOpener.depthLimit else { throw ImageError("Too many nodes", errno: 40 /* ELOOP */) }
+    var child = tree.takeSubtree(key)
+    if case .string(let reference)? = tree.take(key) {
       guard child.isEmpty, filename == nil else {
         throw ImageError("Cannot reference an existing block device with additional options or a new filename")
       }
@@ -104,7 +115,8 @@ extension ImageOpener {
     }
     if child.isEmpty, filename == nil {
       throw ImageError(
-        options.format == nil ? "Must specify either driver or file" : "A block device must be specified for \"file\"")
+        options.format == nil
+          ? "Must specify either driver or file" : "A block device must be specified for \"\(key)\"")
     }
     var options = options
     options.format = nil
@@ -120,13 +132,22 @@ extension ImageOpener {
       ]
       return OpenedStorage(storage: ImageStorage(image), tree: tree, isPlain: false)
     }
-    return try openFile(driver, &child, filename: filename, options)
+    return try openFile(driver, &child, filename: filename, options, &path)
   }
 
-  /// Opens a file or device.
+  /// Opens what a protocol leads to: a file, a device, or none of them.
   private func openFile(
-    _ driver: String?, _ tree: inout OptionTree, filename: String?, _ options: OpenOptions
+    _ driver: String?, _ tree: inout OptionTree, filename: String?, _ options: OpenOptions, _ path: inout OpeningPath
   ) throws(ImageError) -> OpenedStorage {
+    var spoken = driver
+    if driver == nil, let filename, FileSystemEntry(path: filename) != .device {
+      spoken = ImageName.protocolPrefix(of: filename).map(String.init)
+    }
+    switch spoken {
+    case "null-co", "null-aio": return try openNull(spoken ?? "", &tree, filename: filename)
+    case "blkdebug": return try openBlkdebug(&tree, filename: filename, options, &path)
+    default: break
+    }
     let definitions = [
       OptionDefinition("filename", .text, ""), OptionDefinition("aio", .text, ""),
       OptionDefinition("locking", .text, ""), OptionDefinition("pr-manager", .text, ""),
@@ -148,9 +169,16 @@ extension ImageOpener {
       }
     }
     let kind = try fileKind(driver, of: name, isOperand: filename != nil)
-    let storage = try FileStorage(
-      path: filename == nil ? name : ImageName.localPath(name), writable: options.use.isWriting, cache: options.cache,
-      kind: kind, locking: values["locking"]?.text != "off")
+    let storage: FileStorage
+    do throws(ImageError) {
+      storage = try FileStorage(
+        path: filename == nil ? name : ImageName.localPath(name), writable: options.use.isWriting,
+        cache: options.cache, kind: kind, locking: values["locking"]?.text != "off")
+    } catch {
+      let other = "'host_device'"
+      guard spoken == "host_cdrom", error.message.hasPrefix(other) else { throw error }
+      throw ImageError("'host_cdrom'" + error.message.dropFirst(other.count), errno: error.errno)
+    }
     guard storage.length <= ImageOpener.largestFile else {
       throw ImageError.system(27 /* EFBIG */).prefixed("Could not refresh total sector count: ")
     }
@@ -232,7 +260,7 @@ extension ImageOpener {
     below.use = options.use == .inspect ? .inspect : .read
     below.isCheck = false
     var tree = OptionTree()
-    var name = image.backingReference.map { ImageName.resolve($0.name, relativeTo: image.storage.name) }
+    var name = image.backingReference.map { ImageName.resolve($0.name, relativeTo: image.storage.nameOfFile) }
     switch choice {
     case .recorded: break
     case .none: return

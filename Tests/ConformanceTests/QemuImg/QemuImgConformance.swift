@@ -73,4 +73,8 @@ struct QemuImgConformance {
   @Test func locks() async throws {
     try await Conformance.compare("qemu-img", table: "locks", lockCases)
   }
+
+  @Test func names() async throws {
+    try await Conformance.compare("qemu-img", table: "names", nameCases)
+  }
 }

@@ -42,7 +42,7 @@ extension Qcow2Header {
 
 extension Qcow2Image: ReopenableImage {
   public func reopenForWriting() throws(ImageError) {
-    guard let file = storage as? FileStorage else {
+    guard let file = storage.file else {
       throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
     }
     try file.reopenForWriting(Qcow2Format.lock(for: .write))

@@ -38,6 +38,7 @@ public final class RawImage: DiskImage {
   public func attachBacking(_ image: any DiskImage) {}
 
   public func layerExtent(at offset: UInt64, limit: UInt64) throws(ImageError) -> Extent {
+    if let image = storage as? ImageStorage { return try image.imageExtent(at: start + offset, limit: limit) }
     let stored = try storage.extent(at: start + offset, limit: limit)
     return Extent(
       length: stored.length, flags: stored.isData ? .data : .zero, hostOffset: start + offset, host: storage)

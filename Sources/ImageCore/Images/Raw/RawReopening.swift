@@ -4,7 +4,7 @@ import Storage
 
 extension RawImage: ReopenableImage {
   public func reopenForWriting() throws(ImageError) {
-    guard let file = storage as? FileStorage else {
+    guard let file = storage.file else {
       throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
     }
     try file.reopenForWriting(.writeRawAlone)

@@ -1,0 +1,25 @@
+import Bytes
+import Storage
+
+/// A storage that passes on to another one below it, and does something of its own on the way.
+protocol LayeredStorage: WritableStorage {
+  /// The storage below.
+  var base: any WritableStorage { get }
+}
+
+extension LayeredStorage {
+  var length: UInt64 { base.length }
+  var requestAlignment: Int { base.requestAlignment }
+  var allocatedSize: UInt64? { base.allocatedSize }
+  var identity: FileIdentity? { base.identity }
+  var growsWithZeros: Bool { base.growsWithZeros }
+}
+
+extension Storage {
+  /// The file at the bottom; nil for storages that have none.
+  package var file: FileStorage? { (self as? FileStorage) ?? (self as? any LayeredStorage)?.base.file }
+
+  /// The name of what lies at the bottom: names that an image records are looked for from its folder
+  /// (qemu-img-cli-2 §8.4).
+  public var nameOfFile: String { (self as? any LayeredStorage)?.base.nameOfFile ?? name }
+}
