@@ -16,7 +16,6 @@ final class BlockMapWalker {
   private var budget: UInt64
   /// Deeper trees than the format allows need not be followed (the kernel's limit).
   private static let depthLimit = 5
-  private static let inlineSize = 60
 
   init(_ volume: ExtVolume) {
     self.volume = volume
@@ -62,10 +61,8 @@ final class BlockMapWalker {
 
   private func walkExtents(_ map: RawSpan, _ visit: (BlockMapItem) -> Void) -> ImageError? {
     if map.isZero { return nil }
-    guard let header = NodeHeader(map), header.depth <= BlockMapWalker.depthLimit else {
-      return ExtError.corruptExtentHeader
-    }
-    var tree = ExtentWalk(path: [], reached: 0, damage: nil)
+    guard let header = NodeHeader(map) else { return ExtError.corruptExtentHeader }
+    var tree = ExtentWalk(path: [], damage: nil)
     walkNode(map, header.entryCount, level: header.depth, &tree, visit)
     return tree.damage
   }
@@ -73,8 +70,6 @@ final class BlockMapWalker {
   private struct ExtentWalk {
     /// The nodes above, without the root.
     var path: [UInt64]
-    /// The logical block behind those that have been visited.
-    var reached: UInt64
     var damage: ImageError?
   }
 
@@ -85,7 +80,7 @@ final class BlockMapWalker {
     for entry in 0..<entryCount {
       let start = NodeHeader.size + entry * 12
       if level == 0 {
-        walkLeaf(node, at: start, &tree, visit)
+        visitExtent(node, at: start, visit)
         continue
       }
       let child =
@@ -94,6 +89,7 @@ final class BlockMapWalker {
       visit(.index(child))
       do throws(ImageError) {
         if tree.path.contains(child) { throw ExtError.extentCycle }
+        if tree.path.count == BlockMapWalker.depthLimit { throw ExtError.corruptExtentHeader }
         let bytes = try read(child, otherwise: ExtError.extentCycle)
         guard let header = NodeHeader(bytes.rawBytes) else { throw ExtError.corruptExtentHeader }
         if header.entryCount == 0 { throw ExtError.emptyExtentNode }
@@ -106,20 +102,14 @@ final class BlockMapWalker {
     }
   }
 
-  private func walkLeaf(
-    _ node: RawSpan, at start: Int, _ tree: inout ExtentWalk, _ visit: (BlockMapItem) -> Void
-  ) {
-    let logical = UInt64(node.littleEndian(at: start, as: UInt32.self))
-    let rawLength = UInt64(node.littleEndian(at: start + 4, as: UInt16.self))
-    // Unwritten extents are treated as data: their length has 2^15 added.
-    let length = rawLength > 32768 ? rawLength - 32768 : rawLength
-    var physical =
+  /// Visits what a leaf's entry names, whatever others say about the same part of the file.
+  private func visitExtent(_ node: RawSpan, at start: Int, _ visit: (BlockMapItem) -> Void) {
+    let length = UInt64(node.littleEndian(at: start + 4, as: UInt16.self))
+    let physical =
       UInt64(node.littleEndian(at: start + 8, as: UInt32.self))
       | UInt64(node.littleEndian(at: start + 6, as: UInt16.self)) << 32
-    guard logical + length > tree.reached else { return }
-    if logical < tree.reached { physical += tree.reached - logical }
-    visit(.data(physical, length))
-    tree.reached = logical + length
+    // Unwritten extents are treated as data: their length has 2^15 added.
+    visit(.data(physical, length > 32768 ? length - 32768 : length))
   }
 
   // MARK: Indirect blocks

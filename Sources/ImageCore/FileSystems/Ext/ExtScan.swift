@@ -43,7 +43,7 @@ package final class ExtScan {
   private var found: ExtImageBlocks
   /// Lines about blocks outside that may still be told: a damaged table of 2^32 of them is not listed.
   private var linesLeft = ExtScan.lineLimit
-  package static let lineLimit = 10_000
+  package static let lineLimit = 100_000
   /// How much of an inode table is read at once, in bytes.
   private static let windowSize = 1 << 20
 

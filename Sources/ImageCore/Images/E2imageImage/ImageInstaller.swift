@@ -40,12 +40,23 @@ package final class ImageInstaller {
     let all = descriptors.bytes.array(0..<descriptors.count)
     for index in 0..<superblock.descriptorBlockCount {
       let start = Int(index * blockSize)
-      let block = superblock.descriptorBlock(index, base: superblock.firstDataBlock)
-      try write(Array(all[start..<start + Int(blockSize)]), at: block * blockSize)
+      let block = Array(all[start..<start + Int(blockSize)])
+      for place in places(ofDescriptorBlock: index) { try write(block, at: place * blockSize) }
     }
     try device.synchronize()
     try writeSuperblock(time)
     try device.synchronize()
+  }
+
+  /// The block that holds a descriptor block, and with meta_bg the copies in its meta group.
+  private func places(ofDescriptorBlock index: UInt64) -> [UInt64] {
+    var places = [superblock.descriptorBlock(index, base: superblock.firstDataBlock)]
+    guard superblock.features.has(.metaGroups), index >= superblock.firstMetaGroup else { return places }
+    let first = index * superblock.descriptorsPerBlock
+    for group in [first + 1, first + superblock.descriptorsPerBlock - 1] where group < superblock.groupCount {
+      places.append(superblock.firstBlock(ofGroup: group) + (superblock.hasSuperblock(group: group) ? 1 : 0))
+    }
+    return places
   }
 
   private func write(_ bytes: [UInt8], at offset: UInt64) throws(ImageError) {
