@@ -124,8 +124,8 @@ if Context.environment["FUZZ"] != nil {
       name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
   ]
   let targets = [
-    "codecs", "btrfs-metadump", "btrfs-sanitizer", "image-options", "json", "ntfs-volume", "ntfsclone-image",
-    "o2image-packed", "ocfs2-volume",
+    "btrfs-metadump", "btrfs-sanitizer", "codecs", "e2image-normal", "ext-directory", "ext-volume",
+    "image-options", "json", "ntfs-volume", "ntfsclone-image", "o2image-packed", "ocfs2-volume",
     "option-string",
     "qcow2-check", "qcow2-read", "qcow2-write", "sizes", "zero-detection",
   ]

@@ -9,6 +9,18 @@ import Testing
     try await Conformance.compare("e2image", table: "e2image-command-line", e2imageCommandLineCases)
   }
 
+  @Test func qcow2Sources() async throws {
+    try await Conformance.compare("e2image", table: "e2image-qcow2", e2imageQcow2SourceCases)
+  }
+
+  @Test func targets() async throws {
+    try await Conformance.compare("e2image", table: "e2image-targets", e2imageTargetCases)
+  }
+
+  @Test func damagedVolumes() async throws {
+    try await Conformance.compare("e2image", table: "e2image-damage", e2imageDamageCases)
+  }
+
   @Test func volumes() async throws {
     try await Conformance.compare("e2image", table: "e2image-volumes", e2imageVolumeCases)
   }
@@ -47,7 +59,7 @@ enum E2imageScript {
   static let image = """
     image() { e2image "$@" x; s=$?; case "$1" in -*) ;; *) [ ! -f x ] || \
     dd if=/dev/zero of=x bs=1 seek=240 count=12 conv=notrunc status=none ;; esac; \
-    [ ! -f x ] || echo "$* $s $(stat -c %s x) $(sha1sum <x)"; rm -f x; };
+    [ $s != 0 ] || echo "$* $s $(stat -c %s x) $(sha1sum <x)"; rm -f x; };
     """
 
   /// Makes each kind of image of `name`, as one command of a case.

@@ -25,6 +25,13 @@ final class BlockMapWalker {
     budget = 2 * (allocated / UInt64(volume.superblock.blockSize)) + 1024
   }
 
+  /// Whether the map (60 bytes) of an inode names blocks that hold parts of it, or is damaged.
+  static func hasIndexBlocks(_ inode: ExtInode, _ map: RawSpan) -> Bool {
+    guard inode.hasExtents else { return !map.isZero(48..<60) }
+    guard let header = NodeHeader(map) else { return !map.isZero }
+    return header.depth > 0
+  }
+
   /// Tells `visit` what the map (60 bytes) of an inode holds. A damaged part is passed over.
   ///
   /// - Returns: what is wrong with the first such part.

@@ -25,13 +25,26 @@ struct ExtInode {
     bytes.littleEndian(at: offset + 0x1A, as: UInt16.self) != 0
   }
 
+  /// What the superblock says about the fields of inodes.
+  struct Rules {
+    /// Block numbers have high halves.
+    let isWide: Bool
+    /// Inodes can name a translator.
+    let isHurd: Bool
+
+    init(_ superblock: ExtSuperblock) {
+      isWide = superblock.features.has(.wide)
+      isHurd = superblock.isHurd
+    }
+  }
+
   /// The inode in `bytes`.
-  init(_ bytes: RawSpan, _ superblock: ExtSuperblock) {
+  init(_ bytes: RawSpan, _ rules: Rules) {
     let mode = bytes.littleEndian(at: 0, as: UInt16.self) >> 12
     flags = bytes.littleEndian(at: 0x20)
-    let high: UInt16 = superblock.features.has(.wide) ? bytes.littleEndian(at: 0x76) : 0
+    let high: UInt16 = rules.isWide ? bytes.littleEndian(at: 0x76) : 0
     attributeBlock = UInt64(bytes.littleEndian(at: 0x68, as: UInt32.self)) | UInt64(high) << 32
-    translatorBlock = superblock.isHurd ? UInt64(bytes.littleEndian(at: 0x24, as: UInt32.self)) : 0
+    translatorBlock = rules.isHurd ? UInt64(bytes.littleEndian(at: 0x24, as: UInt32.self)) : 0
     isDirectory = mode == 0x4
     isSymbolicLink = mode == 0xA
     let isInline = flags & 0x1000_0000 != 0

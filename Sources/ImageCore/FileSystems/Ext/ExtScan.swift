@@ -39,7 +39,9 @@ package final class ExtScan {
   private let rule: Rule
   private let report: (Finding) -> Void
   private let walker: BlockMapWalker
+  private let inodeRules: ExtInode.Rules
   private let valid: Range<UInt64>
+  private let clusterBits: UInt64
   private var found: ExtImageBlocks
   /// Lines about blocks outside that may still be told: a damaged table of 2^32 of them is not listed.
   private var linesLeft = ExtScan.lineLimit
@@ -53,7 +55,9 @@ package final class ExtScan {
     self.rule = rule
     self.report = report
     walker = BlockMapWalker(volume)
+    inodeRules = ExtInode.Rules(volume.superblock)
     valid = volume.superblock.clusters
+    clusterBits = volume.superblock.clusterBits
     found = ExtImageBlocks(clusters: BlockSet(limit: valid.upperBound), directories: BlockSet(limit: valid.upperBound))
   }
 
@@ -84,7 +88,7 @@ package final class ExtScan {
 
   /// The clusters of `count` (> 0) blocks that are in the file system; the other blocks are named one by one, in order.
   private func inside(_ first: UInt64, _ count: UInt64, of map: String) -> Range<UInt64>? {
-    let bits = superblock.clusterBits
+    let bits = clusterBits
     let last = first.saturatingAdd(count - 1)
     if first >> bits < valid.lowerBound { tellOutside(first...min(last, (valid.lowerBound << bits) - 1), map) }
     if last >> bits >= valid.upperBound { tellOutside(max(first, valid.upperBound << bits)...last, map) }
@@ -97,7 +101,7 @@ package final class ExtScan {
     for block in blocks {
       guard linesLeft > 0 else { return }
       linesLeft -= 1
-      let position = block >> superblock.clusterBits
+      let position = block >> clusterBits
       report(
         .outside("Illegal block number passed to ext2fs_mark_block_bitmap #\(position) for \(name)"))
       if linesLeft == 0 { report(.outside("Further illegal block numbers are not listed")) }
@@ -209,16 +213,18 @@ package final class ExtScan {
 
   /// Marks what belongs to an inode (§4.2).
   private func visit(_ bytes: RawSpan, _ number: UInt64, _ metadataInodes: [UInt32]) {
-    let inode = ExtInode(bytes, superblock)
+    let inode = ExtInode(bytes, inodeRules)
     if inode.attributeBlock != 0 { mark(inode.attributeBlock, 1) }
     guard inode.hasBlocks else { return }
     let isMetadata =
       inode.isDirectory || inode.isSymbolicLink
       || (number <= UInt64(UInt32.max) && metadataInodes.contains(UInt32(number)))
-    let map = bytes.slice(ExtInode.map)
-    // Without extents and indirect blocks the map lies in the inode alone.
-    guard isMetadata || rule.includesData || inode.hasExtents || !map.isZero(48..<60) else { return }
     let takesData = isMetadata || rule.includesData
+    let map = bytes.slice(ExtInode.map)
+    // Most maps have no blocks of their own: without contents there is nothing to walk for.
+    if !takesData, inode.translatorBlock == 0, !BlockMapWalker.hasIndexBlocks(inode, map) { return }
+    // The Hurd's translator is looked at with the map only.
+    guard takesData || inode.hasExtents || !map.isZero(48..<60) else { return }
     let damage = walker.walk(inode, map) { item in
       switch item {
       case .index(let block): mark(block, 1)

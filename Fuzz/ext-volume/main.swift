@@ -1,0 +1,112 @@
+import FuzzSupport
+import ImageCore
+
+// A file of 64 MiB, most of it zeros. The input is its other blocks: a little-endian number of 32 bits and 1024 bytes each.
+// Opened as a file system and scanned for each kind of image; what is found lies within it, and its bitmaps can be made.
+fuzz { bytes in
+  let storage = SparseKilobytes(bytes)
+  guard let volume = try? ExtVolume(storage) else { return }
+  for includesData in [false, true] {
+    var rule = ExtScan.Rule()
+    rule.includesData = includesData
+    rule.findsDirectories = true
+    var findings = 0
+    let blocks = ExtScan(volume, rule) { _ in findings += 1 }.run()
+    precondition(findings <= 2 * ExtScan.lineLimit + Int(volume.superblock.inodeCount) + 2)
+    check(blocks.clusters, volume)
+    check(blocks.directories, volume)
+    walk(volume, blocks)
+  }
+  let bitmaps = ExtBitmaps(volume)
+  for group in 0..<min(volume.superblock.groupCount, 16) {
+    _ = try? bitmaps.blockBitmap(ofGroup: group)
+    _ = try? bitmaps.inodeBitmap(ofGroup: group)
+  }
+  if let tables = try? InodeTableSelection(volume) {
+    for _ in 0..<100 { _ = try? tables.next() }
+  }
+}
+
+/// What is found lies within the file system.
+func check(_ clusters: BlockSet, _ volume: ExtVolume) {
+  var next: UInt64 = 0
+  var count: UInt64 = 0
+  while let run = clusters.nextRun(from: next, longest: 1 << 20) {
+    precondition(run.lowerBound >= next && !run.isEmpty && run.upperBound <= volume.superblock.clusters.upperBound)
+    count += UInt64(run.count)
+    next = run.upperBound
+  }
+  precondition(count == clusters.count)
+}
+
+/// The beginnings of both selections, read and scrambled.
+func walk(_ volume: ExtVolume, _ blocks: ExtImageBlocks) {
+  let end = volume.superblock.byteCount
+  let source = ExtBlockSource(volume, directories: blocks.directories) { _ in }
+  var buffer = Buffer(ExtBlockSelection.pieceSize)
+  var layout = ExtQcow2Layout(
+    blockSize: volume.superblock.blockSize, blockCount: min(volume.superblock.blockCount, 1 << 20),
+    markCount: blocks.markCount, limit: 1 << 20)
+  let ascending = ExtBlockSelection(volume, blocks.clusters)
+  var last: UInt64 = 0
+  for _ in 0..<20 {
+    guard let segment = try? ascending.next() else { break }
+    precondition(segment.offset >= last && segment.length > 0 && segment.offset + segment.length <= end)
+    last = segment.offset + segment.length
+    _ = layout.place(segment.offset / UInt64(volume.superblock.blockSize))
+    var all = buffer.mutableBytes
+    var bytes = all.slice(0..<Int(segment.length))
+    try? source.read(into: &bytes, at: segment.offset)
+  }
+  let descending = DescendingBlockSelection(volume, blocks.clusters)
+  var first = end
+  for _ in 0..<20 {
+    guard let segment = try? descending.next() else { break }
+    precondition(segment.length > 0 && segment.offset + segment.length <= first)
+    first = segment.offset
+  }
+}
+
+/// A storage of which only some blocks are not zeros.
+final class SparseKilobytes: Storage {
+  static let blockSize = 1024
+  let name = "fuzz"
+  let length: UInt64 = 64 << 20
+  let requestAlignment = 1
+  var allocatedSize: UInt64? { UInt64(blocks.count * SparseKilobytes.blockSize) }
+  let identity: FileIdentity? = nil
+  private let blocks: [UInt64: [UInt8]]
+
+  init(_ bytes: RawSpan) {
+    var blocks: [UInt64: [UInt8]] = [:]
+    let step = 4 + SparseKilobytes.blockSize
+    for start in stride(from: 0, through: bytes.byteCount - step, by: step) {
+      blocks[UInt64(bytes.littleEndian(at: start, as: UInt32.self))] = bytes.array(start + 4..<start + step)
+    }
+    self.blocks = blocks
+  }
+
+  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
+    let size = UInt64(SparseKilobytes.blockSize)
+    var done = 0
+    while done < buffer.byteCount {
+      let position = offset + UInt64(done)
+      let start = Int(position % size)
+      let count = min(buffer.byteCount - done, SparseKilobytes.blockSize - start)
+      if let block = blocks[position / size] {
+        buffer.copy(block.rawBytes.slice(start..<start + count), at: done)
+      } else {
+        buffer.fill(done..<done + count)
+      }
+      done += count
+    }
+  }
+
+  /// A hole up to the next block that has something.
+  func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent {
+    let size = UInt64(SparseKilobytes.blockSize)
+    if blocks[offset / size] != nil { return StorageExtent(length: min(limit, size - offset % size), isData: true) }
+    let next = blocks.keys.filter { $0 > offset / size }.min().map { $0 * size } ?? length
+    return StorageExtent(length: max(1, min(limit, max(next, offset + 1) - offset)), isData: false)
+  }
+}
