@@ -7,20 +7,20 @@ let e2imageTargetCases: [Case] =
     sh : >x; e2image -ra e2.img x
     sh : >x; e2image -Q e2.img x
     sh seq 1 1000 >x; e2image -Q e2.img x
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -ra e2.img $d; losetup -d $d
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -r e4.img $d; losetup -d $d
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -Q e4.img $d; losetup -d $d
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -ra -O 65536 e2.img $d; losetup -d $d
-    sh d=$(losetup -f --show e4.img); e2image -r $d x; losetup -d $d
+    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -ra e2.img $d; blockdev --flushbufs $d; losetup -d $d
+    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -r e4.img $d; blockdev --flushbufs $d; losetup -d $d
+    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -Q e4.img $d; blockdev --flushbufs $d; losetup -d $d
+    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -ra -O 65536 e2.img $d; blockdev --flushbufs $d; losetup -d $d
+    sh d=$(losetup -f --show e4.img); e2image -r $d x; blockdev --flushbufs $d; losetup -d $d
     sh m=$(mktemp -d); mount -o loop,ro e4.img $m; e2image -r e4.img x; echo $?; umount $m; rmdir $m
     sh m=$(mktemp -d); mount -o loop e2.img $m; e2image -r e2.img x || echo $?; umount $m; rmdir $m; rm e2.img
     sh m=$(mktemp -d); mount -o loop e2.img $m; e2image -rf e2.img x; echo $?; rm -f x; umount $m; rmdir $m; rm e2.img
-    sh m=$(mktemp -d); d=$(losetup -f --show e2.img); mount $d $m; e2image -Q $d x || echo $?; umount $m; losetup -d $d; rmdir $m; rm e2.img
+    sh m=$(mktemp -d); d=$(losetup -f --show e2.img); mount $d $m; e2image -Q $d x || echo $?; umount $m; blockdev --flushbufs $d; losetup -d $d; rmdir $m; rm e2.img
     """, fixture: e2imageFixture)
   + installs
   + [
     Case(
-      "sh d=$(losetup -f --show m.img); e2image -ra -o 4096 -O 69632 $d; losetup -d $d; tail -c +69633 m.img | head -c "
+      "sh d=$(losetup -f --show m.img); e2image -ra -o 4096 -O 69632 $d; blockdev --flushbufs $d; losetup -d $d; tail -c +69633 m.img | head -c "
         + "$(stat -c %s e2.img) | tail -c 1 | od -An -tx1",
       name: "a last byte on a block device (E-11)", fixture: e2imageFixture,
       setup: [
@@ -97,7 +97,7 @@ let e2imageTargetCases: [Case] =
         stderr: e2imageBanner + "e2image: e2.img is mounted; use the -f option to install the image all the same\n",
         status: 0, files: .unchecked)),
     Case(
-      "sh truncate -s 4M s; d=$(losetup -f --show s); e2image -I $d i 2>&1 | sed s,$d,DEV,; losetup -d $d",
+      "sh truncate -s 4M s; d=$(losetup -f --show s); e2image -I $d i 2>&1 | sed s,$d,DEV,; blockdev --flushbufs $d; losetup -d $d",
       name: "installing on a small device (E-19)", fixture: e2imageFixture, setup: ["e2image e2.img i"],
       deviation: Deviation(
         "E-19", stdout: e2imageBanner + "e2image: DEV is smaller than the file system\n", stderr: "",
