@@ -10,8 +10,6 @@ struct DumpReading: Sendable {
   struct Findings: Sendable {
     var reports: [TreeBlockReport] = []
     var damages: [String] = []
-    /// Whether a block is not in the dump as it should be.
-    var isIncomplete = false
   }
 
   /// Fills `bytes` with the dump's bytes of a batch.
@@ -63,7 +61,9 @@ struct DumpReading: Sendable {
       case .good, .malformed:
         // A wrong checksum is kept: whoever looks at the dump shall see it.
         if scrub(&block, transform: transform) { volume.algorithm.store(in: &block) }
-        if state == .malformed { findings.isIncomplete = true }
+        if state == .malformed {
+          findings.damages.append("tree block \(place) is malformed, only what its items hold is stored")
+        }
       case .damaged:
         _ = scrub(&block, transform: transform)
         findings.damages.append("tree block \(place) is damaged, it is stored with a wrong checksum")

@@ -119,7 +119,6 @@ package final class DumpSink: CopySink {
   ) -> Placement {
     for report in prepared.findings.reports { log.report(report) }
     for damage in prepared.findings.damages { log.damage(damage) }
-    if prepared.findings.isIncomplete { log.markIncomplete() }
     let batch = batches[Int(segment.offset)]
     var placement = Placement()
     layout.withLock { layout in
