@@ -22,8 +22,9 @@ func dump(_ arguments: Arguments, _ voice: Voice) -> Int32 {
 /// - Returns: whether everything is in the dump that belongs there.
 private func writeDump(_ arguments: Arguments, to output: ImageOutput, _ voice: Voice) throws(ImageError) -> Bool {
   checkMounted(arguments.source, voice)
-  let volume = try BtrfsVolume.open(arguments.source) { voice.notice($0) }
   let log = DumpLog { voice.notice($0) }
+  let volume = try BtrfsVolume.open(
+    arguments.source, notify: { voice.notice($0) }, report: { log.report($0) })
   let plan = MetadataSurvey.plan(
     volume, arguments.walksTrees ? .walk : .extentTree(includesData: arguments.includesData),
     into: DumpPlan(splitsData: arguments.compressionLevel > 0 || arguments.includesData), log: log)

@@ -21,9 +21,13 @@ extension BtrfsVolume {
   /// Opens a file system by the path of one of its devices for reading: superblock, chunks, and the other devices, which
   /// are looked for among the block devices, then among the files beside the first (btrfs-image §4.5, §10.1).
   ///
-  /// - Parameter notify: takes the lines that tell what is wrong.
+  /// - Parameters:
+  ///   - notify: takes the lines that tell what is wrong.
+  ///   - report: takes what there is to say about blocks.
   /// - Throws: `open ctree failed`, after the line that says why.
-  package static func open(_ path: String, notify: Notify) throws(ImageError) -> BtrfsVolume {
+  package static func open(
+    _ path: String, notify: Notify, report: (TreeBlockReport) -> Void
+  ) throws(ImageError) -> BtrfsVolume {
     let device = try openDevice(path, notify: notify)
     try check(device.superblock, notify: notify)
     var volume: BtrfsVolume
@@ -37,7 +41,7 @@ extension BtrfsVolume {
     volume.addDevices(from: &search)
     try volume.loadSystemChunks(notify: notify)
     volume.addDevices(from: &search)
-    try volume.loadChunkTree(notify: notify)
+    try volume.loadChunkTree(notify: notify, report: report)
     volume.addDevices(from: &search)
     for id in volume.missingDevices { notify(.line("warning, device \(id) is missing")) }
     return volume
@@ -135,55 +139,56 @@ extension BtrfsVolume {
     }
   }
 
-  /// Reads the chunk tree: what it holds of good chunks is used whatever else is wrong with it.
-  private mutating func loadChunkTree(notify: Notify) throws(ImageError) {
-    let root = TreeRoot(address: superblock.chunkRoot, generation: superblock.chunkRootGeneration)
+  /// Reads the chunk tree: what it holds of good chunks is used whatever else is wrong with it. Where it cannot be read,
+  /// its leaves are looked for.
+  private mutating func loadChunkTree(
+    notify: Notify, report: (TreeBlockReport) -> Void
+  ) throws(ImageError) {
+    var leaves = ChunkTreeLeaves(nodeSize: nodeSize)
+    if readsChunkRoot(report: report) {
+      let root = TreeRoot(address: superblock.chunkRoot, generation: superblock.chunkRootGeneration)
+      withoutActuallyEscaping(report) { report in
+        var walk = TreeWalk(self, report: report)
+        try? walk.visit(root, readsLeaves: true, leaf: { _, leaf, count in leaves.add(leaf, count) })
+        if walk.isIncomplete {
+          notify(.line("Couldn't read chunk tree"))
+          isDamaged = true
+        }
+      }
+    } else {
+      notify(.error("cannot read chunk root"))
+      isDamaged = true
+    }
+    if isDamaged {
+      scanTreeBlocks(in: .system) { _, block in
+        let header = TreeBlockHeader(block)
+        if header.isLeaf, header.owner == ObjectID.chunkTree { leaves.add(block, header.itemCount) }
+      }
+      guard !leaves.chunks.isEmpty else { throw BtrfsVolume.failure }
+    }
+    fileSystemIDs.formUnion(leaves.fileSystemIDs)
+    for error in leaves.errors { notify(.error(error.message)) }
+    if !leaves.errors.isEmpty { isDamaged = true }
+    var hasBadChunk = false
+    for (chunk, _) in leaves.chunks.values.sorted(by: { $0.chunk.logical < $1.chunk.logical })
+    where !insert(chunk, isInSystemArray: false, notify: notify) {
+      hasBadChunk = true
+    }
+    if hasBadChunk {
+      notify(.error("Metadata checksums match, but it has an invalid chunk, "))
+      isDamaged = true
+    }
+  }
+
+  /// Whether the chunk tree's root can be read; says what is wrong with it.
+  private func readsChunkRoot(report: (TreeBlockReport) -> Void) -> Bool {
     var buffer = Buffer(nodeSize)
     var block = buffer.mutableBytes
-    var report = TreeBlockReport(root.address)
-    let state = readTreeBlock(
-      root.address, into: &block, TreeBlockExpectation(generation: root.generation, reportsGeneration: true),
-      report: &report)
-    if state != .good {
-      for line in report.lines { notify(.line(line)) }
-      guard state == .malformed else {
-        notify(.error("cannot read chunk root"))
-        throw BtrfsVolume.failure
-      }
-    }
-    var found: [Chunk] = []
-    var isIncomplete = false
-    let nodeSize = nodeSize
-    var seeds = fileSystemIDs
-    withoutActuallyEscaping(notify) { notify in
-      var walk = TreeWalk(self) { report in for line in report.lines { notify(.line(line)) } }
-      try? walk.visit(
-        root, readsLeaves: true,
-        leaf: { _, leaf, count in
-          for index in 0..<count {
-            let item = LeafItem(leaf, index)
-            guard let range = item.range(nodeSize: nodeSize) else { continue }
-            if item.key.type == .deviceItem, range.count >= DeviceItem.size {
-              seeds.insert(DeviceItem(leaf, at: range.lowerBound).fsid)
-            }
-            guard item.key.type == .chunkItem else { continue }
-            do throws(ImageError) {
-              let chunk = try ChunkItem(leaf.slice(range), nodeSize: nodeSize)
-              found.append(Chunk(logical: item.key.offset, item: chunk))
-            } catch {
-              notify(.error(error.message))
-              isIncomplete = true
-            }
-          }
-        })
-      if walk.isIncomplete { isIncomplete = true }
-    }
-    fileSystemIDs = seeds
-    var hasBadChunk = false
-    for chunk in found where !insert(chunk, isInSystemArray: false, notify: notify) { hasBadChunk = true }
-    if hasBadChunk { notify(.error("Metadata checksums match, but it has an invalid chunk, ")) }
-    if isIncomplete { notify(.line("Couldn't read chunk tree")) }
-    isDamaged = isIncomplete || hasBadChunk
+    var found = TreeBlockReport(superblock.chunkRoot)
+    let expectation = TreeBlockExpectation(generation: superblock.chunkRootGeneration, reportsGeneration: true)
+    let state = readTreeBlock(superblock.chunkRoot, into: &block, expectation, report: &found)
+    if !found.lines.isEmpty { report(found) }
+    return state == .good || state == .malformed
   }
 
   // MARK: Devices
@@ -267,5 +272,36 @@ struct DeviceSearch {
       else { return nil }
       return BtrfsDevice(storage, superblock)
     }.sorted { $0.superblock.generation > $1.superblock.generation }
+  }
+}
+
+/// What leaves of the chunk tree say. Of an item that is found several times, the youngest is used.
+private struct ChunkTreeLeaves {
+  let nodeSize: Int
+  private(set) var chunks: [UInt64: (chunk: Chunk, generation: UInt64)] = [:]
+  /// The numbers of the file systems whose devices there are: seeds have their own.
+  private(set) var fileSystemIDs: Set<UUID128> = []
+  /// What is wrong with items.
+  private(set) var errors: [ImageError] = []
+
+  init(nodeSize: Int) { self.nodeSize = nodeSize }
+
+  mutating func add(_ leaf: RawSpan, _ count: Int) {
+    let generation = TreeBlockHeader(leaf).generation
+    for index in 0..<count {
+      let item = LeafItem(leaf, index)
+      guard let range = item.range(nodeSize: nodeSize) else { continue }
+      if item.key.type == .deviceItem, range.count >= DeviceItem.size {
+        fileSystemIDs.insert(DeviceItem(leaf, at: range.lowerBound).fsid)
+      }
+      guard item.key.type == .chunkItem else { continue }
+      do throws(ImageError) {
+        let chunk = Chunk(logical: item.key.offset, item: try ChunkItem(leaf.slice(range), nodeSize: nodeSize))
+        if let known = chunks[chunk.logical], known.generation >= generation { continue }
+        chunks[chunk.logical] = (chunk, generation)
+      } catch {
+        errors.append(error)
+      }
+    }
   }
 }

@@ -14,6 +14,7 @@ package struct MetadataSurvey {
   private let volume: BtrfsVolume
   private let log: DumpLog
   private var plan: DumpPlan
+  private var isRootTreeSound = true
   private var dataSize: UInt64 = 0
   private let dataLimit: UInt64
 
@@ -97,7 +98,7 @@ package struct MetadataSurvey {
   }
 
   /// What the root tree says: where the extent tree is, and the extents of the version 1 space cache in key order.
-  private func readRootTree() -> (extentTree: TreeRoot?, cacheExtents: [Range<UInt64>]) {
+  private mutating func readRootTree() -> (extentTree: TreeRoot?, cacheExtents: [Range<UInt64>]) {
     var extentTree: TreeRoot?
     var extents: [Range<UInt64>] = []
     let log = log
@@ -116,7 +117,10 @@ package struct MetadataSurvey {
           if item.key.type == .extentData, let extent = MetadataSurvey.regularExtent(data) { extents.append(extent) }
         }
       })
-    if walk.isIncomplete { log.markIncomplete() }
+    if walk.isIncomplete {
+      log.markIncomplete()
+      isRootTreeSound = false
+    }
     return (extentTree, extents)
   }
 
@@ -210,15 +214,36 @@ package struct MetadataSurvey {
         if seen.insert(address) { found.append(address) }
       }
     }
+    if walk.isIncomplete || !isRootTreeSound {
+      scan { address in
+        if seen.insert(address) { found.append(address) }
+      }
+    }
     for address in found.sorted() { addTreeBlock(address) }
+  }
+
+  /// Finds every tree block that is left, for trees that cannot be followed.
+  private func scan(_ found: (UInt64) -> Void) {
+    log.damage("trees cannot be followed to their ends, all metadata chunks are searched for blocks")
+    volume.scanTreeBlocks(in: [.metadata, .system]) { address, _ in found(address) }
   }
 
   // MARK: By walking
 
   private mutating func walkTrees(_ walk: inout TreeWalk) {
+    var seen = AddressSet()
     for root in [chunkTree, rootTree] {
-      follow(root, &walk) { survey, address in survey.addTreeBlock(address) }
+      follow(root, &walk) { survey, address in
+        _ = seen.insert(address)
+        survey.addTreeBlock(address)
+      }
     }
+    guard walk.isIncomplete else { return }
+    var found: [UInt64] = []
+    scan { address in
+      if seen.insert(address) { found.append(address) }
+    }
+    for address in found.sorted() { addTreeBlock(address) }
   }
 
   /// Walks a tree, and those that its root items lead to.

@@ -1,0 +1,140 @@
+private let poke = btrfsFixtures + "/poke"
+
+/// Superblocks with one wrong field each and a right checksum (btrfs-image §18): where the field is, its bytes.
+private let superblockFields: [(offset: String, bytes: String)] = [
+  ("198", "08"), ("199", "ff"), ("200", "09"), ("80", "01"), ("88", "01"), ("96", "01"), ("148", "00080000"),
+  ("148", "01400000"), ("144", "00080000"), ("112", "0000000000000000"), ("120", "0000000000000000"),
+  ("156", "01000000"), ("283", "0000"), ("136", "0000000000000000"), ("160", "00090000"), ("160", "60000000"),
+  ("60", "08"), ("60", "10"), ("190", "10"), ("196", "07"), ("64", "21"), ("48", "01"), ("64", "0000000000000000"),
+  // The system chunk array: an item that is no chunk; no stripes; length, stripe length, type and number of stripes.
+  ("819", "00"), ("872", "0000"), ("828", "0000000000000000"), ("828", "0100000000000000"), ("844", "01"),
+  ("852", "04"), ("852", "00"), ("853", "80"), ("160", "62000000"),
+]
+
+let btrfsSuperblockCases: [Case] =
+  superblockFields.map { offset, bytes in
+    Case(
+      "empty.img a", "-w empty.img a", name: "\(bytes) at \(offset)", fixture: btrfsFixture("empty"),
+      setup: [.shell("\(poke) empty.img super 1 \(offset) \(bytes) fix")], masks: btrfsMasks)
+  }
+  + [
+    Case(
+      "empty.img a", name: "wrong checksum", fixture: btrfsFixture("empty"),
+      setup: [.shell("\(poke) empty.img super 1 100 01")]),
+    // A magic that is nobody's, with a right checksum: the reference reads on.
+    Case(
+      "empty.img a", fixture: btrfsFixture("empty"), setup: [.shell("\(poke) empty.img super 1 64 58 fix")],
+      deviation: Deviation(
+        "B-18", stdout: "",
+        stderr: String(repeating: "ERROR: superblock magic doesn't match\n", count: 2)
+          + "No valid Btrfs found on empty.img\nERROR: open ctree failed\nERROR: create failed: -5\n", status: 1)),
+    // Features that came later.
+    Case(
+      "empty.img a", fixture: btrfsFixture("empty"), setup: [.shell("\(poke) empty.img super 1 189 23 fix")],
+      deviation: Deviation(
+        "B-10", stdout: "",
+        stderr: """
+          couldn't open because of unsupported option features (2000).
+          ERROR: extent-tree-v2 is not supported
+          ERROR: open ctree failed
+          ERROR: create failed: -5
+
+          """, status: 1)),
+    Case(
+      "empty.img a", fixture: btrfsFixture("empty"), setup: [.shell("\(poke) empty.img super 1 189 43 fix")],
+      deviation: Deviation("B-9", stdout: "", stderr: "", status: 0, files: .unchecked)),
+    Case(
+      "empty.img a", fixture: btrfsFixture("empty"), setup: [.shell("\(poke) empty.img super 1 190 01 fix")],
+      deviation: Deviation("B-9", stdout: "", stderr: "", status: 0, files: .unchecked)),
+  ]
+
+/// What is said of a block both of whose copies are wrong.
+private let badChecksum =
+  String(repeating: "checksum verify failed on N wanted CHECKSUM found CHECKSUM\n", count: 3) + "Csum didn't match\n"
+private let stored = "WARNING: tree block N is damaged, it is stored with a wrong checksum\n"
+private let zeros = "WARNING: tree block N cannot be read, zeros are stored\n"
+private let extents = "WARNING: the extent tree is damaged, all trees are walked as with -w\n"
+private let searched = "WARNING: trees cannot be followed to their ends, all metadata chunks are searched for blocks\n"
+
+/// The row of docs/DIFFERENCES.md, the damage to both copies of a block (`poke`), and what is said in the extent tree's
+/// mode and with `-w`.
+private let damages: [(row: String, damage: String, byExtents: String, byWalking: String)] = [
+  // Contents, in a block of every tree.
+  ("B-6", "fs:leaf:1 12 5000 ff00ff", badChecksum + stored, badChecksum + stored),
+  ("B-6", "fs:node:0 12 5000 ff00ff", badChecksum + stored, badChecksum + searched + stored),
+  ("B-6", "csum:leaf:0 12 3000 ff00ff", badChecksum + stored, badChecksum + searched + stored),
+  ("B-6", "dev:leaf:0 12 3000 ff00ff", badChecksum + stored, badChecksum + searched + stored),
+  ("B-6", "uuid:leaf:0 12 3000 ff00ff", badChecksum + stored, badChecksum + searched + stored),
+  ("B-6", "10:leaf:0 12 3000 ff00ff", badChecksum + stored, badChecksum + searched + stored),
+  ("B-7", "extent:leaf:0 12 3000 ff00ff", badChecksum + extents + searched + stored, badChecksum + searched + stored),
+  (
+    "B-7", "root:leaf:0 12 3000 ff00ff",
+    badChecksum + "ERROR: extent root not found: -2\n" + extents + searched + stored,
+    badChecksum + searched + stored
+  ),
+  (
+    "B-7", "chunk:leaf:0 12 3000 ff00ff", badChecksum + "ERROR: cannot read chunk root\n" + stored,
+    badChecksum + "ERROR: cannot read chunk root\n" + searched + stored
+  ),
+  // Headers, with a right checksum.
+  (
+    "B-6", "fs:leaf:1 12 48 0000 fix", "bad tree block N, bytenr mismatch, want=N, have=N\n" + zeros,
+    "bad tree block N, bytenr mismatch, want=N, have=N\n" + zeros
+  ),
+  (
+    "B-6", "fs:leaf:1 12 32 0000 fix", "bad tree block N, fsid mismatch, want=UUID, have=UUID\n" + zeros,
+    "bad tree block N, fsid mismatch, want=UUID, have=UUID\n" + zeros
+  ),
+  (
+    "B-6", "fs:leaf:1 12 100 09 fix", "bad tree block N, bad level, 9 > 8\n" + zeros,
+    "bad tree block N, bad level, 9 > 8\n" + zeros
+  ),
+  (
+    "B-6", "fs:leaf:1 12 96 ffff0000 fix", "bad tree block N, invalid nr_items: 65535\n" + zeros,
+    "bad tree block N, invalid nr_items: 65535\n" + zeros
+  ),
+  // Items that lie beyond the block, overlap, or are out of order.
+  (
+    "B-8", "fs:leaf:1 12 118 ffffffff fix",
+    "WARNING: tree block N is malformed, only what its items hold is stored\n",
+    "WARNING: tree block N is malformed, only what its items hold is stored\n"
+  ),
+  (
+    "B-8", "fs:leaf:1 12 122 ffffff7f fix",
+    "WARNING: tree block N is malformed, only what its items hold is stored\n",
+    "WARNING: tree block N is malformed, only what its items hold is stored\n"
+  ),
+  (
+    "B-8", "fs:leaf:1 12 101 ffffffffffffffff fix",
+    "WARNING: tree block N is malformed, only what its items hold is stored\n",
+    "WARNING: tree block N is malformed, only what its items hold is stored\n"
+  ),
+  // A node that leads nowhere, and one that leads to itself.
+  ("B-6", "fs:node:0 12 118 0000000000000070 fix", "", "Couldn't map the block N\n" + searched),
+]
+
+/// One copy that is wrong costs a line at most, and the dump is the same.
+private let mended = [
+  "fs:leaf:1 1 5000 ff00ff", "fs:leaf:1 2 5000 ff00ff", "fs:node:0 1 5000 ff00ff", "fs:leaf:1 1 48 0000 fix",
+  "root:leaf:0 1 3000 ff00ff", "chunk:leaf:0 1 3000 ff00ff", "extent:leaf:0 1 3000 ff00ff",
+  "csum:leaf:0 1 3000 ff00ff", "fs:leaf:1 1 32 0000 fix", "fs:leaf:1 1 96 ffff0000 fix",
+]
+
+let btrfsDamageCases: [Case] =
+  mended.map { damage in
+    Case(
+      "default.img a", "-w default.img b", name: damage, fixture: btrfsFixture("default"),
+      setup: [.shell("\(poke) default.img \(damage)")], masks: btrfsMasks)
+  }
+  + damages.flatMap { row, damage, byExtents, byWalking in
+    [("", byExtents), ("-w", byWalking)].map { option, stderr in
+      // The dump of the damaged volume holds no less than that of the sound one.
+      Case(
+        """
+        sh command -p btrfs-image \(option) default.img a; \(poke) default.img \(damage); \
+        btrfs-image \(option) default.img b; echo $?; test $(stat -c %s b) -ge $(stat -c %s a) && echo whole
+        """,
+        name: "\(damage) \(option)", fixture: btrfsFixture("default"), masks: btrfsMasks,
+        deviation: Deviation(row, stdout: "1\nwhole\n", stderr: stderr, status: 0, files: .unchecked))
+    }
+  }

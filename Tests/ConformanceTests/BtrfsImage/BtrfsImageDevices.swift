@@ -1,0 +1,57 @@
+/// Volumes on several devices, and how many those are.
+private let volumes: [(name: String, devices: Int)] = [
+  ("raid0x2", 2), ("raid0x3", 3), ("raid1x2", 2), ("raid1x3", 3), ("raid1c3", 3), ("raid1c4", 4), ("raid10x4", 4),
+  ("raid5x2", 2), ("raid5x3", 3), ("raid6x3", 3), ("raid6x4", 4), ("singlex2", 2), ("dupx2", 2), ("mixedx2", 2),
+]
+
+/// Volumes of which some devices may be away, and which.
+private let degraded: [(name: String, missing: [Int], devices: Int)] = [
+  ("raid1x2", [1], 2), ("raid1x2", [2], 2), ("raid1c3", [1, 2], 3), ("raid1c4", [1, 2, 3], 4), ("raid10x4", [1, 3], 4),
+  ("raid5x2", [1], 2), ("raid5x3", [1], 3), ("raid5x3", [2], 3), ("raid5x3", [3], 3), ("raid6x3", [1, 3], 3),
+  ("raid6x4", [1], 4), ("raid6x4", [1, 2], 4), ("raid6x4", [2, 4], 4), ("raid6x4", [3, 4], 4),
+]
+
+private func files(_ name: String, _ devices: Int) -> String {
+  (1...devices).map { "\(name).\($0).img" }.joined(separator: " ")
+}
+
+/// Which device's superblock a dump begins with depends on the order in which the reference finds them.
+private func dumped(_ name: String, _ command: String, _ dumps: String...) -> String {
+  "\(btrfsFixtures)/with-devices \(name) '\(command)' && "
+    + dumps.map { "\(btrfsFixtures)/mask-superblock \($0)" }.joined(separator: " && ")
+}
+
+let btrfsDeviceCases: [Case] =
+  volumes.map { name, devices in
+    Case(
+      "sh : \(files(name, devices)); \(dumped(name, "btrfs-image $1 a && btrfs-image -w ${@: -1} b", "a", "b"))",
+      "sh \(dumped(name, "btrfs-image -t 1 $2 c && btrfs-image -t 7 -w \(name).1.img d", "c", "d"))",
+      name: name, fixture: btrfsFixture(name), masks: btrfsMasks)
+  }
+  + degraded.map { name, missing, devices in
+    // A missing device is told of on stderr; the rest is the same as with all devices.
+    let away = missing.map { "\(name).\($0).img" }.joined(separator: " ")
+    let lines = missing.map { "warning, device \($0) is missing\n" }.joined()
+    return Case(
+      """
+      sh : \(files(name, devices)); \(dumped(name, "btrfs-image $1 a && btrfs-image -w $1 b", "a", "b")); \
+      mkdir away; mv \(away) away; \(dumped(name, "btrfs-image $1 c && btrfs-image -w $1 d", "c", "d")); \
+      cmp a c && cmp b d
+      """,
+      name: "\(name) without \(missing)", fixture: btrfsFixture(name),
+      deviation: Deviation("B-3", stdout: "", stderr: lines + lines, status: 0, files: .unchecked))
+  }
+  + [
+    // Devices that are files beside the first.
+    Case(
+      """
+      sh : \(files("raid5x3", 3)); \(dumped("raid5x3", "btrfs-image $1 a", "a")); btrfs-image raid5x3.2.img b && \
+      \(btrfsFixtures)/mask-superblock b; cmp a b
+      """,
+      name: "files beside the first", fixture: btrfsFixture("raid5x3"),
+      deviation: Deviation("B-13", stdout: "", stderr: "", status: 0, files: .unchecked)),
+    // A seed and the device that was added to it, each by itself and both.
+    Case(
+      "sh : sprout.1.img sprout.2.img; \(dumped("sprout", "btrfs-image $2 a && btrfs-image -w $2 b", "a", "b"))",
+      name: "sprout", fixture: btrfsFixture("sprout"), masks: btrfsMasks),
+  ]
