@@ -74,8 +74,9 @@ package final class DumpSink: CopySink {
       compressed: Buffer(deflater.zlibBound(batchLimit) + batchLimit / 4096 * overhead), deflater: deflater)
   }
 
-  /// libdeflate's level for each of zlib's: the fastest whose output is no larger.
-  private static let deflaterLevels = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+  /// libdeflate's level for each of zlib's. From 7 on zlib searches ever longer for less than a hundredth of the size,
+  /// which this level has already (measured on the metadata of file systems).
+  private static let deflaterLevels = [0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
 
   package func prepare(
     _ segment: Segment, _ bytes: RawSpan, _ scratch: inout Scratch
