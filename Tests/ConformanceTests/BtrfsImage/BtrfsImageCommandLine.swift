@@ -39,7 +39,7 @@ let btrfsCommandLineCases: [Case] =
     nothing missing/a
     nothing .
     - a
-    $ : >none => none a
+    $ : >void => void a
     $ printf x >tiny => tiny a
     $ truncate -s 65536 short => short a
     $ truncate -s 65537 short => short a
@@ -59,7 +59,6 @@ let btrfsCommandLineCases: [Case] =
     sh : >there; chmod 600 there; btrfs-image empty.img there; stat -c %a there
     sh umask 027; btrfs-image empty.img a; stat -c %a a
     sh btrfs-image empty.img - | cat >a
-    sh btrfs-image empty.img - | dd bs=100 count=1 status=none | wc -c
     """, fixture: fixture
   ).map { compressedAlike($0) }
   + [
@@ -87,31 +86,31 @@ private func compressedAlike(_ line: Case) -> Case {
 /// The row of docs/DIFFERENCES.md, commands of a shell, and what they print and return with ours.
 private let differences: [(id: String, command: String, stdout: String, stderr: String, status: Int32)] = [
   (
-    "B-1", "cp empty.img x; btrfs-image x x; echo $?; cmp x empty.img", "1\n",
+    "B-1", "cp empty.img x; btrfs-image x x || echo $?; cmp x empty.img", "1\n",
     "ERROR: source and target are the same: x\n", 0
   ),
   (
-    "B-1", "cp empty.img x; ln x y; ln -s y z; btrfs-image x z; echo $?; cmp x empty.img", "1\n",
+    "B-1", "cp empty.img x; ln x y; ln -s y z; btrfs-image x z || echo $?; cmp x empty.img", "1\n",
     "ERROR: source and target are the same: z\n", 0
   ),
   (
     "B-1",
     """
     cp --sparse=always empty.img x.1.img; \(btrfsFixtures)/with-devices x \
-    'btrfs-image $1 x.1.img; btrfs-image x.1.img $1' 2>&1 | sed s,/dev/loop.*,DEVICE,; cmp x.1.img empty.img
+    'btrfs-image $1 x.1.img; btrfs-image x.1.img $1' 2>&1  | sed s,/dev/loop.*,DEVICE,; cmp x.1.img empty.img
     """,
     "ERROR: source and target are the same: x.1.img\nERROR: source and target are the same: DEVICE\n", "", 0
   ),
   // What was there stays, though empty; a device node stays too.
-  ("B-2", ": empty.img >keep; btrfs-image nothing keep 2>/dev/null; ls keep", "keep\n", "", 0),
+  ("B-2", ": empty.img >keep; btrfs-image nothing keep 2>/dev/null || ls keep", "keep\n", "", 0),
   (
-    "B-2", "mknod full c 1 7; btrfs-image empty.img full; echo $?; test -c full", "1\n",
+    "B-2", "mknod full c 1 7; btrfs-image empty.img full || echo $?; test -c full", "1\n",
     "ERROR: unable to write out cluster: No space left on device\nERROR: create failed: -28\n", 0
   ),
   (
     "B-12",
     """
-    mkdir small; mount -t tmpfs -o size=64k none small; btrfs-image empty.img small/a; echo $?; ls small; \
+    mkdir small; mount -t tmpfs -o size=64k none small; btrfs-image empty.img small/a || echo $?; ls small; \
     umount small
     """,
     "1\n", "ERROR: unable to write out cluster: No space left on device\nERROR: create failed: -28\n", 0
@@ -120,12 +119,12 @@ private let differences: [(id: String, command: String, stdout: String, stderr: 
     "B-15",
     """
     cp --sparse=always empty.img x.1.img; mkdir m; \(btrfsFixtures)/with-devices x \
-    'mkfs.ext4 -q $1; mount $1 m; btrfs-image empty.img $1; echo $?; umount m' 2>&1 | sed s,/dev/loop.*,DEVICE,
+    'mkfs.ext4 -q $1; mount $1 m; btrfs-image empty.img $1 || echo $?; umount m' 2>&1 | sed s,/dev/loop.*,DEVICE,
     """,
     "ERROR: target is mounted: DEVICE\n1\n", "", 0
   ),
   (
-    "B-11", "btrfs-image -d -w empty.img a 2>&1 | head -n 1; ls a 2>&1",
+    "B-11", "btrfs-image -d -w empty.img a 2>&1 | head -n 1; ls a 2>&1 || :",
     "ERROR: -d conflicts with -w option\nls: cannot access 'a': No such file or directory\n", "", 0
   ),
   ("B-11", "btrfs-image -d empty.img a; dd if=a bs=8 count=1 status=none", "_DUmP_v1", "", 0),

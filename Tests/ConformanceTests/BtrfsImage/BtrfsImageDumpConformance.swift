@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 /// Dumps of our `btrfs-image` beside the reference's.
@@ -30,11 +31,17 @@ let btrfsFixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent() 
   .deletingLastPathComponent()  // Tests
   .appendingPathComponent("Fixtures/btrfs").path
 
-/// A volume of `make-volume`, made when the first case asks for it.
-func btrfsFixture(_ volumes: String...) -> Fixture {
-  Fixture(
-    "btrfs-" + volumes.joined(separator: "-"), volumes.map { .shell("\(btrfsFixtures)/make-volume \($0)") })
+/// A volume of `make-volume`, made when the first case asks for it; the same for all cases.
+func btrfsFixture(_ volume: String) -> Fixture {
+  fixtures.withLock { fixtures in
+    if let known = fixtures[volume] { return known }
+    let fixture = Fixture("btrfs-\(volume)", [.shell("\(btrfsFixtures)/make-volume \(volume)")])
+    fixtures[volume] = fixture
+    return fixture
+  }
 }
+
+private let fixtures = Mutex<[String: Fixture]>([:])
 
 /// Numbers that differ from volume to volume: addresses, checksums, file system ids.
 let btrfsMasks = [

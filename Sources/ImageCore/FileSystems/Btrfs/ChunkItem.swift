@@ -115,7 +115,8 @@ package struct ChunkItem: Sendable, Equatable {
     try check(!logical.addingReportingOverflow(length).overflow, "invalid chunk length \(length)")
     try check(stripeLength == ChunkItem.stripeLength, "invalid chunk stripe length: \(stripeLength)")
     try check(!isInSystemArray || type.contains(.system), "invalid chunk type \(type.rawValue)")
-    try check(type.subtracting(.known).isEmpty, "unrecognized chunk type: \(type.rawValue)")
+    let unknown = type.subtracting(.known)
+    try check(unknown.isEmpty, "unrecognized chunk type: \(unknown.rawValue)")
     try check(!type.isDisjoint(with: .kinds), "missing chunk type flag: \(type.rawValue)")
     let profileBits = type.intersection(.profiles).rawValue
     try check(profileBits.nonzeroBitCount <= 1, "conflicting chunk type detected: \(type.rawValue)")

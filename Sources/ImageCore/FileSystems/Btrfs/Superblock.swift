@@ -176,7 +176,7 @@ package enum SuperblockFlag {
   /// A dump that was restored.
   package static let metadumpV2: UInt64 = 1 << 34
   /// The file system's number is being changed.
-  package static let changingFSID: UInt64 = 1 << 35 | 1 << 36
+  package static let changingFSID: UInt64 = 1 << 35
 }
 
 /// Features that a reader must know.

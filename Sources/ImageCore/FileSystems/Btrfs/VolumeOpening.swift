@@ -67,7 +67,7 @@ extension BtrfsVolume {
       throw failure
     }
     let place = BtrfsSuperblock.offsets[0]
-    guard storage.length > place else {
+    guard storage.length >= place else {
       notify(.error("superblock bytenr \(place) is larger than device size \(storage.length)"))
       throw failure
     }

@@ -15,6 +15,8 @@ package struct MetadataSurvey {
   private let log: DumpLog
   private var plan: DumpPlan
   private var isRootTreeSound = true
+  /// Whether something leads to an address where no block can be.
+  private var hasBadPointer = false
   private var dataSize: UInt64 = 0
   private let dataLimit: UInt64
 
@@ -69,6 +71,7 @@ package struct MetadataSurvey {
       var report = TreeBlockReport(address)
       report.lines.append("Couldn't map the block \(address)")
       log.report(report)
+      hasBadPointer = true
       return log.markIncomplete()
     }
     plan.add(address, size, .treeBlocks)
@@ -238,7 +241,7 @@ package struct MetadataSurvey {
         survey.addTreeBlock(address)
       }
     }
-    guard walk.isIncomplete else { return }
+    guard walk.isIncomplete || hasBadPointer else { return }
     var found: [UInt64] = []
     scan { address in
       if seen.insert(address) { found.append(address) }
