@@ -17,13 +17,14 @@ private func commands(_ volume: String) -> [String] {
     "-w \(volume).img b",
     "sh for t in 1 2 5 32; do btrfs-image -t $t \(volume).img c && cmp a c || exit 1; done; rm c",
     "sh btrfs-image \(volume).img - | cmp - a; btrfs-image -w -t 3 -c 0 \(volume).img - | cmp - b",
+    // With several threads the reference restores the second superblock or does not, as luck will have it.
     """
-    sh command -p btrfs-image -r a r; for c in 1 3 6 9; do btrfs-image -c $c \(volume).img z || exit 1; \
-    command -p btrfs-image -r z s && cmp r s || exit 1; done; rm r s z
+    sh command -p btrfs-image -t 1 -r a r; for c in 1 6 9; do btrfs-image -c $c \(volume).img z || exit 1; \
+    command -p btrfs-image -t 1 -r z s && cmp r s || exit 1; done; rm r s z
     """,
     """
-    sh command -p btrfs-image -r b r; btrfs-image -w -c 9 \(volume).img - >z; command -p btrfs-image -r z s && cmp r s; \
-    rm r s z
+    sh command -p btrfs-image -t 1 -r b r; btrfs-image -w -c 9 \(volume).img - >z; \
+    command -p btrfs-image -t 1 -r z s && cmp r s; rm r s z
     """,
   ]
 }
@@ -38,8 +39,8 @@ let btrfsVolumeCases: [Case] =
       commands: [
         """
         sh btrfs-image \(volume).img a && btrfs-image -w -c 3 \(volume).img b && btrfs-image -r a r && \
-        btrfs-image -r b s && cmp r s && btrfs check r 2>&1 | tail -n +3 >x; btrfs check \(volume).img 2>&1 | \
-        tail -n +3 | cmp - x && btrfs inspect-internal dump-super r | grep -c 'csum_type.*'
+        btrfs-image -r b s && cmp r s && btrfs check r 2>&1 | grep -v ^Checking >x; btrfs check \(volume).img 2>&1 | \
+        grep -v ^Checking | cmp - x && btrfs inspect-internal dump-super r | grep -c '^csum_type.*(\(volume)'
         """
       ], name: volume, fixture: btrfsFixture(volume),
       deviation: Deviation("B-4", stdout: "1\n", stderr: "", status: 0, files: .unchecked))
