@@ -44,4 +44,12 @@ package enum ImageOutput: Sendable {
     case .file(let file): if !file.growsWithZeros { try file.zero(offset..<offset + count, mayUnmap: true) }
     }
   }
+
+  /// Stores a segment at `offset`: its bytes, or zeros.
+  package func store(_ segment: Segment, _ bytes: RawSpan, at offset: UInt64, blockSize: Int) throws(ImageError) {
+    switch segment.kind {
+    case .zero: try zero(segment.length, at: offset)
+    case .data: try write(bytes, at: offset, blockSize: blockSize)
+    }
+  }
 }

@@ -99,3 +99,13 @@ public protocol CopySink: AnyObject, Sendable {
   /// Completes the target.
   func finish() throws(ImageError)
 }
+
+/// A sink whose workers need no memory of their own.
+extension CopySink where Scratch == Void {
+  public func makeScratch() {}
+}
+
+/// A sink that stores what was read as it is.
+extension CopySink where Scratch == Void, Prepared == Void {
+  public func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) {}
+}

@@ -117,7 +117,10 @@ enum Totals {
           + "\(Totals.deviations.load(ordering: .relaxed)) accepted deviations, "
           + "\(Totals.knownDifferences.load(ordering: .relaxed)) known differences\(failed)")
       // Failing cases leave their folders for whoever wants to look.
-      if failures.isEmpty { try? FileManager.default.removeItem(at: Tools.sharedWorkFolder) }
+      if failures.isEmpty {
+        try? FileManager.default.removeItem(at: Tools.sharedWorkFolder)
+        try? FileManager.default.removeItem(at: Tools.memoryWorkFolder)
+      }
       if let path = ProcessInfo.processInfo.environment["CONFORMANCE_REPORT"] {
         try? (failures.sorted().joined(separator: "\n\n") + "\n").write(toFile: path, atomically: true, encoding: .utf8)
       }

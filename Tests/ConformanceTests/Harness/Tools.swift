@@ -33,7 +33,7 @@ struct Tools: Sendable {
     }
     self.reference = URL(fileURLWithPath: reference).resolvingSymlinksInPath().path
     self.ours = URL(fileURLWithPath: ours).resolvingSymlinksInPath().path
-    self.workFolder = Self.sharedWorkFolder
+    self.workFolder = tool == "o2image" || tool == "ntfsclone" ? Self.memoryWorkFolder : Self.sharedWorkFolder
 
     // `sh` commands name the tool without a path: each side gets a folder with nothing but a link to its tool.
     func path(_ side: String, _ target: String) throws -> String {
@@ -48,6 +48,30 @@ struct Tools: Sendable {
     self.referencePath = try path("reference", self.reference)
     self.oursPath = try path("ours", self.ours)
   }
+
+  /// A folder in memory for tools that read or write a block at a time, past the page cache or not: thirty times as fast as
+  /// on a disk that others use as well. The shared one where memory is scarce, or cannot be read past the page cache.
+  static let memoryWorkFolder: URL = {
+    guard environment["CONFORMANCE_DIR"] == nil else { return sharedWorkFolder }
+    var facts = statvfs()
+    guard statvfs("/dev/shm", &facts) == 0, UInt64(facts.f_bavail) * UInt64(facts.f_frsize) >= 4 << 30 else {
+      return sharedWorkFolder
+    }
+    var template = Array("/dev/shm/conformance.XXXXXX".utf8CString)
+    let made = template.withUnsafeMutableBufferPointer { buffer in
+      buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
+    }
+    guard let made else { return sharedWorkFolder }
+    let directFlag: Int32 = 0x4000
+    let probe = open(made + "/probe", O_RDWR | O_CREAT | directFlag, 0o600)
+    guard probe >= 0 else {
+      try? FileManager.default.removeItem(atPath: made)
+      return sharedWorkFolder
+    }
+    close(probe)
+    unlink(made + "/probe")
+    return URL(fileURLWithPath: made)
+  }()
 
   /// One folder for the whole run; failing cases leave their folders in it.
   static let sharedWorkFolder: URL = {

@@ -17,5 +17,5 @@ let ntfscloneRestoredCases: [Case] =
       }
       list \(name).img >source; list r >restored; list c >cloned
       cmp source restored; cmp source cloned; cat source; rm -f r c source restored cloned fix; rmdir m
-      """, name: "\(name): restored and mounted", fixture: NtfsVolumes.fixture, files: .unchecked)
+      """, name: "\(name): restored and mounted", fixture: NtfsVolumes.alone[name], files: .unchecked)
   }

@@ -10,6 +10,10 @@ import Testing
     try await Conformance.compare("o2image", table: "o2image-command-line", o2imageCommandLineCases)
   }
 
+  @Test func devices() async throws {
+    try await Conformance.compare("o2image", table: "o2image-devices", o2imageDeviceCases)
+  }
+
   @Test func kernelVolumes() async throws {
     try await Conformance.compare("o2image", table: "o2image-kernel", kernelVolumeCases)
   }

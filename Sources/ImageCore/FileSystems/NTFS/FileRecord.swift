@@ -8,6 +8,12 @@ package struct FileRecord: Sendable {
   package let number: UInt64
   package let contents: [UInt8]
 
+  /// A record of these bytes, fix-ups taken off: at least 512.
+  package init(number: UInt64, contents: [UInt8]) {
+    self.number = number
+    self.contents = contents
+  }
+
   package var bytes: RawSpan {
     @_lifetime(borrow self) get { contents.rawBytes }
   }

@@ -89,8 +89,6 @@ final class RawCloneSink: CopySink {
     self.report = report
   }
 
-  func makeScratch() -> Void {}
-
   func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) -> CloneItem? { work.item(segment) }
 
   func place(_ segment: Segment, _ item: CloneItem?, waitForPuts: () throws(ImageError) -> Void) -> CloneItem? {
@@ -151,10 +149,6 @@ final class ImageCloneSink: CopySink {
   func finish() throws(ImageError) {
     if case .file = target { try target.write(header.encoded.rawBytes, at: 0) }
   }
-
-  func makeScratch() -> Void {}
-
-  func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) -> Void {}
 
   func place(_ segment: Segment, _ prepared: Void, waitForPuts: () throws(ImageError) -> Void) -> UInt64 {
     if let item = work.item(segment) { work.announce(segment, item, report) }

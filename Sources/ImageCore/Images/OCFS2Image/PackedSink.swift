@@ -25,9 +25,6 @@ package final class PackedSink: CopySink {
     try stream.write(header.bytes.rawBytes, at: 0)
   }
 
-  package func makeScratch() {}
-  package func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) {}
-
   package func place(
     _ segment: Segment, _ prepared: Void, waitForPuts: () throws(ImageError) -> Void
   ) -> UInt64 {
@@ -39,10 +36,7 @@ package final class PackedSink: CopySink {
 
   package func put(_ segment: Segment, _ bytes: RawSpan, _ place: UInt64, _ scratch: inout Void) throws(ImageError) {
     do throws(ImageError) {
-      switch segment.kind {
-      case .zero: try output.zero(segment.length, at: place)
-      case .data: try output.write(bytes, at: place, blockSize: Int(header.blockSize))
-      }
+      try output.store(segment, bytes, at: place, blockSize: Int(header.blockSize))
     } catch {
       let done = error.offset.map { $0 >= place ? $0 - place : 0 } ?? 0
       throw PackedSink.failure(error, "error writing blk \((segment.offset + done) / header.blockSize)")

@@ -19,9 +19,6 @@ package final class RawSink: CopySink {
     self.fileLength = fileLength
   }
 
-  package func makeScratch() {}
-  package func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) {}
-
   /// - Returns: where the segment before ended.
   package func place(
     _ segment: Segment, _ prepared: Void, waitForPuts: () throws(ImageError) -> Void
@@ -34,10 +31,7 @@ package final class RawSink: CopySink {
 
   package func put(_ segment: Segment, _ bytes: RawSpan, _ start: UInt64, _ scratch: inout Void) throws(ImageError) {
     if case .stream(let stream) = output { try stream.writeZeros(segment.offset - start, at: start) }
-    switch segment.kind {
-    case .zero: try output.zero(segment.length, at: segment.offset)
-    case .data: try output.write(bytes, at: segment.offset, blockSize: blockSize)
-    }
+    try output.store(segment, bytes, at: segment.offset, blockSize: blockSize)
   }
 
   package func finish() throws(ImageError) {
