@@ -4,6 +4,7 @@ import ImageCore
 /// for it by its id.
 struct Objects {
   private var ids: Set<String> = []
+  private var secrets = Secrets()
 
   /// A type that can be defined, and its properties with their types where they are known here.
   private struct ObjectType {
@@ -18,15 +19,22 @@ struct Objects {
       name: "secret",
       properties: [
         ("data", "string"), ("file", "string"), ("format", "QCryptoSecretFormat"), ("iv", "string"),
-        ("keyid", "string"),
+        ("keyid", "string"), ("loaded", "bool"),
       ]),
     ObjectType(
       name: "secret_keyring",
       properties: [
-        ("format", "QCryptoSecretFormat"), ("iv", "string"), ("keyid", "string"), ("serial", "int32"),
+        ("format", "QCryptoSecretFormat"), ("iv", "string"), ("keyid", "string"), ("loaded", "bool"),
+        ("serial", "int32"),
       ]),
     ObjectType(name: "thread-context"), ObjectType(name: "throttle-group"), ObjectType(name: "tls-cipher-suites"),
     ObjectType(name: "tls-creds-anon"), ObjectType(name: "tls-creds-psk"), ObjectType(name: "tls-creds-x509"),
+  ]
+
+  /// Types of objects that a virtual machine has and an image tool has not.
+  private static let machineTypes: Set<String> = [
+    "can-bus", "cryptodev-backend", "cryptodev-backend-builtin", "iothread", "pef-guest", "rng-builtin", "rng-random",
+    "s390-pv-guest",
   ]
 
   /// Defines one object from the argument of `--object`: `TYPE,id=ID,…` or a JSON object.
@@ -56,6 +64,7 @@ struct Objects {
   private mutating func check(_ properties: [(key: String, value: String)]) throws(ImageError) {
     func last(_ key: String) -> String? { properties.last { $0.key == key }?.value }
     guard let typeName = last("qom-type") else { throw ImageError("Parameter 'qom-type' is missing") }
+    if Objects.machineTypes.contains(typeName) { throw ImageError("invalid object type: \(typeName)") }
     guard let type = Objects.types.first(where: { $0.name == typeName }) else {
       throw ImageError("Parameter 'qom-type' does not accept value '\(typeName)'")
     }
@@ -69,31 +78,36 @@ struct Objects {
       if let format = last("format"), format != "raw", format != "base64" {
         throw ImageError("Parameter 'format' does not accept value '\(format)'")
       }
-      if typeName == "secret" {
-        switch (last("data"), last("file")) {
-        case (nil, nil): throw ImageError("Either 'file' or 'data' must be provided")
-        case (.some, .some): throw ImageError("'file' and 'data' are mutually exclusive")
-        case (nil, let file?) where FileSystemEntry(path: file) == .missing:
-          let cause = errorText(2 /* ENOENT */)
-          throw ImageError("Unable to read \(file): Failed to open file “\(file)”: \(cause)", errno: 2)
-        default: break
-        }
-      }
     }
-    guard ids.insert(id).inserted else {
+    guard !ids.contains(id) else {
       throw ImageError("attempt to add duplicate property '\(id)' to object (type 'container')")
     }
+    if typeName == "secret" || typeName == "secret_keyring" {
+      try secrets.define(id, isInKeyring: typeName == "secret_keyring", last)
+    }
+    ids.insert(id)
   }
 
   private static func properties(_ text: String) throws(ImageError) -> [(key: String, value: String)] {
     if text.hasPrefix("{") {
       guard case .object(let members) = try parseJSON(text.rawBytes) else { return [] }
+      for member in members where ["qom-type", "id", "data", "file", "keyid", "iv", "format"].contains(member.key) {
+        guard case .string = member.value else {
+          throw ImageError("Invalid parameter type for '\(member.key)', expected: string")
+        }
+      }
       return members.map { ($0.key, $0.value.text ?? "") }
     }
-    return optionItems(text.rawBytes).enumerated().map { index, item in
+    var properties: [(key: String, value: String)] = []
+    for (index, item) in optionItems(text.rawBytes).enumerated() {
+      switch item.value {
+      case let value?: properties.append((item.name, value))
       // The first item may leave its name out.
-      if index == 0, item.value == nil { return ("qom-type", item.name) }
-      return (item.name, item.value ?? (["help", "?"].contains(item.name) ? "" : "on"))
+      case nil where index == 0: properties.append(("qom-type", item.name))
+      case nil where ["help", "?"].contains(item.name): properties.append((item.name, ""))
+      case nil: throw ImageError("Expected '=' after parameter '\(item.name)'")
+      }
     }
+    return properties
   }
 }

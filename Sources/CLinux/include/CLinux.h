@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -52,6 +53,12 @@ static inline int clinux_file_system(int fd, const char *path, struct clinux_fil
 
 static inline int clinux_f_ofd_setlk(void) { return F_OFD_SETLK; }
 static inline int clinux_f_ofd_getlk(void) { return F_OFD_GETLK; }
+// Copies the payload of a key of the key ring; the number of its bytes, or -1 with errno set.
+static inline long clinux_read_key(int32_t serial, void *buffer, size_t size) {
+  // KEYCTL_READ of <linux/keyctl.h>.
+  return syscall(SYS_keyctl, 11, serial, buffer, size);
+}
+
 // Lets descriptor `fd` stand for what `replacement` stands for.
 static inline int clinux_replace(int replacement, int fd) { return dup3(replacement, fd, O_CLOEXEC); }
 static inline int clinux_o_direct(void) { return O_DIRECT; }

@@ -1,5 +1,6 @@
 /// The naming of images (cli-2 §7, §8): what a name or a list of options becomes.
-let nameCases = plainNames + nullNames + debugNames + injectedErrors + nestedNodes + backingNames + nameDeviations
+let nameCases =
+  secretObjects + plainNames + nullNames + debugNames + injectedErrors + nestedNodes + backingNames + nameDeviations
 
 private let plainNames = Case.lines(
   """
@@ -264,3 +265,61 @@ private let nameDeviations = [
         "[{ \"start\": 0, \"length\": 1073741824, \"depth\": 0, \"present\": true, \"zero\": true, \"data\": false, \"offset\": 0}]\n",
       stderr: "", status: 0)),
 ]
+
+/// `--object` in every form (cli-2 §9).
+private let secretObjects: [Case] = {
+  let key = "--object secret,id=m,data=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=,format=base64 --object"
+  let vector = "iv=ABEiM0RVZneImaq7zN3u/w=="
+  let text = "data=r/2pWIyjLdcIOY8NynxZDQ==,format=base64"
+  return Case.lines(
+    """
+    info --object secret,id=s,data=pw zero.raw
+    info --object secret,id=s,data=cHc=,format=base64 zero.raw
+    info --object secret,id=s,data=c*Hc,format=base64 zero.raw
+    info --object secret,id=s,data=,format=base64 zero.raw
+    info --object secret,id=s,data= zero.raw
+    info --object secret,id=s zero.raw
+    info --object secret,id=s,data=a,file=b zero.raw
+    info --object secret,id=s,file=nofile zero.raw
+    info --object secret,id=s,file=. zero.raw
+    info --object secret,id=s,data zero.raw
+    info --object secret,id=s,data=pw,loaded=on zero.raw
+    info --object secret,id=s,data=pw,bogus=1 zero.raw
+    info --object secret,id=s,data=pw,format=bogus zero.raw
+    info --object secret,id=1,data=pw zero.raw
+    info --object secret,data=pw zero.raw
+    info --object secret zero.raw
+    info --object nosuch,id=s zero.raw
+    info --object iothread,id=s zero.raw
+    info --object '' zero.raw
+    info --object '{"qom-type":"secret","id":"s","data":"pw"}' zero.raw
+    info --object "{'qom-type':'secret','id':'s','data':'pw'}" zero.raw
+    info --object '{"qom-type":"secret","id":"s"' zero.raw
+    info --object '{"qom-type":"secret","id":"s","data":7}' zero.raw
+    info --object '{"qom-type":"secret"}' zero.raw
+    info --object '{}' zero.raw
+    info --object qom-type=secret,id=s,data=pw zero.raw
+    info --object secret,id=s,data=pw --object secret,id=s,data=pw zero.raw
+    info --object secret,id=s,data=abc,keyid=m zero.raw
+    info --object secret,id=s,data=abc,iv=AAAA zero.raw
+    info \(key) secret,id=s,\(text),keyid=m,\(vector) zero.raw
+    info \(key) secret,id=s,\(text),keyid=m zero.raw
+    info \(key) secret,id=s,\(text),keyid=m,iv=AAAA zero.raw
+    info \(key) secret,id=s,\(text),keyid=m,iv=!! zero.raw
+    info \(key) secret,id=s,data=abc,keyid=m,\(vector) zero.raw
+    info \(key) secret,id=s,data=MDEyMzQ1Njc4OWFiY2RlZg==,format=base64,keyid=m,\(vector) zero.raw
+    info \(key) secret,id=s,data=,keyid=m,\(vector) zero.raw
+    info --object secret,id=m,data=short --object secret,id=s,\(text),keyid=m,\(vector) zero.raw
+    info --object secret_keyring,id=s,serial=1 zero.raw
+    info --object secret_keyring,id=s zero.raw
+    info --object authz-list,id=a zero.raw
+    $ printf 'pw\\n' >f => info --object secret,id=s,file=f zero.raw
+    $ printf 'cHc=\\n' >f => info --object secret,id=s,file=f,format=base64 zero.raw
+    """, fixture: images, masks: diskSize)
+    + ["c=Hc", "cHc", "cHc==", "c"].map { data in
+      Case(
+        "info --object secret,id=s,data=\(data),format=base64 zero.raw", fixture: images,
+        deviation: Deviation(
+          "Q-161", stdout: "", stderr: "qemu-img: Base64 data contains invalid characters\n", status: 1))
+    }
+}()
