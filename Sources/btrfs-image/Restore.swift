@@ -35,26 +35,15 @@ private final class Restoring: Sendable {
   func run() throws(ImageError) {
     try checkTargets()
     let existing = Set(arguments.targets.filter { FileStorage.exists($0) })
-    let targets = try openTargets()
+    let targets: [FileStorage]
     let restorer: DumpRestorer
     let progress: Progress
     do throws(ImageError) {
-      let input = try openInput(targets)
+      targets = try openTargets()
+      let input = try openInput()
       progress = Progress(
         console, isShown: console.errorIsTerminal && input.length != nil, step: 1, usesStandardError: true)
-      let (voice, length) = (voice, input.length)
-      let report = RestoreReport(
-        problem: { [self] problem in
-          problems.add(1, ordering: .relaxed)
-          voice.error(problem)
-        },
-        warn: { voice.warn($0) },
-        progress: { done in if let length { progress.report(done: done, of: length) } })
-      do throws(ImageError) {
-        restorer = try DumpRestorer(input, workers: arguments.threadCount, report: report)
-      } catch {
-        throw failure(error, "failed to build chunk tree")
-      }
+      restorer = try makeRestorer(input, progress)
     } catch {
       // Nothing has been written: what this run has made is of no use.
       for name in arguments.targets where !existing.contains(name) { FileStorage.remove(name) }
@@ -78,6 +67,22 @@ private final class Restoring: Sendable {
       throw failure(error, nil)
     }
     if console.finish(status: 0) != 0 { problems.add(1, ordering: .relaxed) }
+  }
+
+  private func makeRestorer(_ input: any MetadumpInput, _ progress: Progress) throws(ImageError) -> DumpRestorer {
+    let (voice, length) = (voice, input.length)
+    let report = RestoreReport(
+      problem: { [self] problem in
+        problems.add(1, ordering: .relaxed)
+        voice.error(problem)
+      },
+      warn: { voice.warn($0) },
+      progress: { done in if let length { progress.report(done: done, of: length) } })
+    do throws(ImageError) {
+      return try DumpRestorer(input, workers: arguments.threadCount, report: report)
+    } catch {
+      throw failure(error, "failed to build chunk tree")
+    }
   }
 
   /// Prints an error and perhaps a line that says what it means.
@@ -130,7 +135,7 @@ private final class Restoring: Sendable {
     return targets
   }
 
-  private func openInput(_ targets: [FileStorage]) throws(ImageError) -> any MetadumpInput {
+  private func openInput() throws(ImageError) -> any MetadumpInput {
     if readsStandardInput { return StreamInput(.standardInput(), makeFile: FileStorage.temporary) }
     do throws(ImageError) {
       let kind = try FileFacts(path: arguments.source).kind

@@ -147,7 +147,7 @@ private let restoreCommandLineCases: [Case] =
     sh head -c 1023 plain.dump >d; btrfs-image -r d o
     """, fixture: RestoreVolumes.fixture)
 
-let restoreDeviceCases: [Case] = profileCases + wrongTargetCases
+let restoreDeviceCases: [Case] = profileCases + wrongTargetCases + unusualCases
 
 private let profileCases: [Case] =
   RestoreVolumes.several.flatMap { volume -> [Case] in
@@ -191,6 +191,34 @@ private let wrongTargetCases: [Case] =
       "sh cat raid6.dump | btrfs-image -m - t1 t2 t3 t4 >log; ./look-devices raid6.stats 2 t1 t2 t3 t4",
       fixture: RestoreVolumes.fixture,
       deviation: Deviation("B-109", stdout: good + "same\n", stderr: "", status: 0, files: .unchecked)),
+  ]
+
+/// Logs, file systems with other numbers, file contents.
+private let unusualCases: [Case] =
+  [
+    // The generation stays, so the log still fits it.
+    Case(
+      "sh btrfs-image -r raid1-log.dump o; exec 9</dev/loop-control; flock 9; mkdir m; "
+        + "mount -o loop o m; stat -c %s m/logged_file; umount m; rmdir m; exec 9<&-; ./look o raid1-log.stats",
+      name: "a log tree of two devices", fixture: RestoreVolumes.fixture,
+      deviation: Deviation(
+        "B-115", stdout: "16\nclean\nsame\n", stderr: "", status: 0, files: .unchecked)),
+    Case(
+      "sh btrfstune -f -m plain.img; btrfs-image plain.img d; btrfs-image -r d o; \(forgetBackup); ./look o plain.stats",
+      name: "another number", fixture: RestoreVolumes.fixture, files: .unchecked,
+      masks: [Mask("[-0-9a-f]{36}")]),
+    Case(
+      "sh btrfstune -f -S 1 plain.img; btrfs-image plain.img d; btrfs-image -r d o; \(forgetBackup); ./look o plain.stats",
+      name: "seed", fixture: RestoreVolumes.fixture),
+    // Version 1, which the reference was not built for: checksums of file contents are those of the contents.
+    Case(
+      "sh for level in 0 6; do btrfs-image -d -c $level plain.img d; btrfs-image -r d o; ./look o plain.stats; "
+        + "btrfs check --check-data-csum o >log 2>&1 || cat log; done",
+      name: "file contents", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-120", stdout: good + good, stderr: "", status: 0, files: .unchecked)),
+    Case(
+      "sh btrfs-image -r mixed.dump -; \(forgetBackup.replacingOccurrences(of: "of=o", with: "of=./-")); stat -c %s ./-",
+      name: "a file called -", fixture: RestoreVolumes.fixture),
   ]
 
 /// The restored device through qemu-img.

@@ -71,7 +71,8 @@ package final class NameCollisions: Sendable {
     let count = name.byteCount
     let end = count - NameCollisions.computedBytes
     guard end > choice.kept, count <= NameCollisions.longestName else { return false }
-    let original = name.bytes.array(0..<count)
+    var original = InlineArray<256, UInt8>(repeating: 0)
+    for position in 0..<count { original[position] = name.bytes[position] }
     let wanted = stepsBack(hash, 4)
     for position in choice.kept..<end { name.storeBytes(of: start(position), toByteOffset: position, as: UInt8.self) }
     var register = CRC32C.update(NameCollisions.seed, name.bytes.slice(0..<end))
@@ -83,12 +84,12 @@ package final class NameCollisions: Sendable {
       let suffix = wanted ^ register
       if isChosen(suffix, choice, count: 4) {
         name.storeLittleEndian(suffix, at: end)
-        if !name.bytes.elementsEqual(original.rawBytes) { return true }
+        if !(0..<count).allSatisfy({ name.bytes[$0] == original[$0] }) { return true }
       }
       var position = varied.lowerBound
       while true {
         guard position < varied.upperBound else {
-          name.copy(original.rawBytes, at: 0)
+          for position in 0..<count { name.storeBytes(of: original[position], toByteOffset: position, as: UInt8.self) }
           return false
         }
         let old = name.bytes[position]

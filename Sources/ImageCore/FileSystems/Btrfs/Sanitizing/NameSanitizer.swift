@@ -40,7 +40,7 @@ package final class NameSanitizer: Sendable {
       let choice = NameCollisions.Choice(least: 0x20, kept: kept)
       if collisions.replace(&name, hash: hash, choice, start: { _ in 0x20 }) { return true }
     case .garbage:
-      var random = RandomBytes(secret, name.bytes)
+      var random = RandomBytes(secret ^ UInt64(hash))
       let choice = NameCollisions.Choice(least: RandomBytes.least, kept: kept)
       if collisions.replace(&name, hash: hash, choice, start: { _ in random.next() }) { return true }
     }
@@ -49,33 +49,38 @@ package final class NameSanitizer: Sendable {
     if count <= 2 {
       shortNames.replace(&name)
     } else if !collisions.replaceByNeighbor(&name, NameCollisions.Choice(least: RandomBytes.least)) {
-      var random = RandomBytes(secret, name.bytes)
+      var random = RandomBytes(secret ^ UInt64(hash))
       for position in 0..<count { name.storeBytes(of: random.next(), toByteOffset: position, as: UInt8.self) }
     }
     return false
   }
 
-  /// Printable bytes without blanks, which a name and a secret determine.
+  /// Printable bytes without blanks, which a seed determines.
   private struct RandomBytes {
     static let least: UInt8 = 0x21
     private var state: UInt64
+    /// Bits that have not been used yet.
+    private var bits: UInt64 = 0
+    private var bytesLeft = 0
 
-    init(_ secret: UInt64, _ name: RawSpan) {
-      state = secret
-      for index in 0..<name.byteCount { state = RandomBytes.mixed(state ^ UInt64(name[index])) }
-    }
+    init(_ seed: UInt64) { state = seed }
 
     mutating func next() -> UInt8 {
-      state = RandomBytes.mixed(state)
-      // 93 bytes from 0x21 to 0x7E without the slash; the high bits are the most random ones.
-      let byte = RandomBytes.least + UInt8(((state >> 32) * 93) >> 32)
+      if bytesLeft == 0 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        bits = RandomBytes.mixed(state)
+        bytesLeft = 4
+      }
+      bytesLeft -= 1
+      // 93 bytes from 0x21 to 0x7E without the slash.
+      let byte = RandomBytes.least + UInt8(((bits & 0xFFFF) * 93) >> 16)
+      bits >>= 16
       return byte < UInt8(ascii: "/") ? byte : byte + 1
     }
 
-    /// A step of Weyl's sequence and a finalizer: every bit depends on every other.
+    /// A finalizer: every bit depends on every other.
     private static func mixed(_ value: UInt64) -> UInt64 {
-      var value = value &+ 0x9E37_79B9_7F4A_7C15
-      value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+      var value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
       value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
       return value ^ value >> 31
     }

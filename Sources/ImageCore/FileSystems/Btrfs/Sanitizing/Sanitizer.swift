@@ -13,9 +13,20 @@ package final class Sanitizer: TreeBlockTransform {
   /// So many different names are warned about.
   private static let warningLimit = 1 << 16
 
+  /// A name of up to eight bytes: no longer one is without others of the same hash.
   private struct ShortName: Hashable {
-    var bytes: UInt64
-    var count: Int
+    private var bytes: UInt64 = 0
+    private var count: Int
+
+    init?(_ name: RawSpan) {
+      guard name.byteCount <= 8 else { return nil }
+      count = name.byteCount
+      for index in 0..<count { bytes |= UInt64(name[index]) << UInt64(8 * index) }
+    }
+
+    var text: String {
+      String(rawBytes: (0..<count).map { UInt8(truncatingIfNeeded: bytes >> UInt64(8 * $0)) })
+    }
   }
 
   /// - Parameters:
@@ -102,12 +113,13 @@ package final class Sanitizer: TreeBlockTransform {
 
   @_lifetime(block: copy block)
   private func replaceName(in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool) {
-    let original = block.bytes.array(range)
     // What every root directory calls its parent, and what the kernel looks for in the root tree, tell nothing.
-    if original == DirectoryEntry.parent || (isRootTree && original == DirectoryEntry.defaultSubvolume) { return }
+    if range.count == DirectoryEntry.parent.count, block.bytes.array(range) == DirectoryEntry.parent { return }
+    if isRootTree, block.bytes.array(range) == DirectoryEntry.defaultSubvolume { return }
+    let original = names.style == .collisions ? ShortName(block.bytes.slice(range)) : nil
     var name = block.slice(range)
     let keepsHash = names.replace(&name)
-    if !keepsHash, names.style == .collisions { warnOnce(original) }
+    if !keepsHash, let original { warnOnce(original) }
   }
 
   /// Attributes of the system keep their names: the kernel would not know what they are.
@@ -161,13 +173,10 @@ package final class Sanitizer: TreeBlockTransform {
     key.store(in: &block, at: TreeBlockHeader.size + index * LeafItem.headerSize)
   }
 
-  private func warnOnce(_ name: [UInt8]) {
-    guard name.count <= 8 else { return }
-    let key = ShortName(bytes: name.reversed().reduce(0) { $0 << 8 | UInt64($1) }, count: name.count)
-    let isNew = warned.withLock { $0.count < Sanitizer.warningLimit && $0.insert(key).inserted }
+  private func warnOnce(_ name: ShortName) {
+    let isNew = warned.withLock { $0.count < Sanitizer.warningLimit && $0.insert(name).inserted }
     guard isNew else { return }
-    let text = String(rawBytes: name)
-    warn("cannot find a hash collision for '\(text)', generating garbage, it won't match indexes")
+    warn("cannot find a hash collision for '\(name.text)', generating garbage, it won't match indexes")
   }
 }
 

@@ -34,7 +34,9 @@ package struct DumpRestorer: Sendable {
     let selection = RestoreSelection(input)
     let sink = RestoreSink(input, selection.places, target, repair, report)
     do throws(ImageError) {
-      try CopyEngine(workers: workers, bufferSize: 0).run(selection, from: NoSource(), to: sink)
+      var engine = CopyEngine(workers: workers, bufferSize: 0)
+      engine.completed = { report.progress($0.offset + $0.length) }
+      try engine.run(selection, from: NoSource(), to: sink)
     } catch {
       // What was restored is worth having: the rest of the work goes on.
       report.problem(error)

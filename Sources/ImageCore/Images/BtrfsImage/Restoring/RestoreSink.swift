@@ -95,7 +95,6 @@ final class RestoreSink: CopySink {
       input.cancel()
       throw error
     }
-    report.progress(place.end)
   }
 
   func finish() {}
