@@ -124,7 +124,7 @@ if Context.environment["FUZZ"] != nil {
       name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
   ]
   let targets = [
-    "btrfs-metadump", "btrfs-sanitizer", "codecs", "e2image-normal", "ext-directory", "ext-volume",
+    "btrfs-metadump", "btrfs-sanitizer", "btrfs-volume", "codecs", "e2image-normal", "ext-directory", "ext-volume",
     "image-options", "json", "ntfs-volume", "ntfsclone-image", "o2image-packed", "ocfs2-volume",
     "option-string",
     "qcow2-check", "qcow2-read", "qcow2-write", "sizes", "zero-detection",

@@ -18,18 +18,19 @@ extension BtrfsVolume {
       var start = chunk.logical
       while start < chunk.end, left > 0 {
         let count = Int(min(UInt64(window.count), chunk.end - start, left))
-        left -= UInt64(count)
-        scan(start, count, of: chunk, &window, body)
+        scan(start, count, of: chunk, &window, &left, body)
         start += UInt64(count)
       }
     }
   }
 
   private func scan(
-    _ start: UInt64, _ count: Int, of chunk: Chunk, _ window: inout Buffer, _ body: (UInt64, RawSpan) -> Void
+    _ start: UInt64, _ count: Int, of chunk: Chunk, _ window: inout Buffer, _ left: inout UInt64,
+    _ body: (UInt64, RawSpan) -> Void
   ) {
     var found = AddressSet()
-    for mirror in 1...max(1, mirrorCount(at: start)) {
+    for mirror in 1...max(1, mirrorCount(at: start)) where left > 0 {
+      left -= min(left, UInt64(count))
       var all = window.mutableBytes
       var bytes = all.slice(0..<count)
       guard (try? read(into: &bytes, at: start, mirror: mirror)) != nil else { continue }

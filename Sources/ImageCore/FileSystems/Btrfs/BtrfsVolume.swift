@@ -43,12 +43,17 @@ package struct BtrfsVolume: Sendable {
     fileSystemIDs = [superblock.metadataUUID]
   }
 
-  /// How many ways there are to read a byte; 0 where no chunk holds it. More than the format counts with RAID6: two
-  /// elements of a row may be bad.
+  /// Copies that the format's profiles have at most.
+  private static let copyLimit = 4
+  /// Ways to read a byte of RAID6 that are tried at most.
+  private static let rebuildLimit = 18
+
+  /// How many ways there are to read a byte; 0 where no chunk holds it. More than the format counts with RAID6, where two
+  /// elements of a row may be bad; and no more than there can be, whatever a chunk says.
   func mirrorCount(at address: UInt64) -> Int {
     guard let chunk = chunks.chunk(containing: address) else { return 0 }
-    if chunk.item.type.profile == .raid6 { return chunk.item.dataStripeCount + 2 }
-    return chunk.item.mirrorCount
+    if chunk.item.type.profile == .raid6 { return min(chunk.item.dataStripeCount + 2, BtrfsVolume.rebuildLimit) }
+    return min(chunk.item.mirrorCount, BtrfsVolume.copyLimit)
   }
 
   /// Fills `bytes` with what lies at a logical address, from one of the copies.

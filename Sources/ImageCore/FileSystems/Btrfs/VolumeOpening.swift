@@ -28,7 +28,20 @@ extension BtrfsVolume {
   package static func open(
     _ path: String, notify: Notify, report: (TreeBlockReport) -> Void
   ) throws(ImageError) -> BtrfsVolume {
-    let device = try openDevice(path, notify: notify)
+    try open(openDevice(path, notify: notify), beside: path, notify: notify, report: report)
+  }
+
+  /// Opens a file system by one of its devices.
+  ///
+  /// - Parameters:
+  ///   - device: has a validated superblock.
+  ///   - path: the device's path; nil: other devices are not looked for.
+  ///   - notify: takes the lines that tell what is wrong.
+  ///   - report: takes what there is to say about blocks.
+  /// - Throws: `open ctree failed`, after the line that says why.
+  package static func open(
+    _ device: BtrfsDevice, beside path: String?, notify: Notify, report: (TreeBlockReport) -> Void
+  ) throws(ImageError) -> BtrfsVolume {
     try check(device.superblock, notify: notify)
     var volume: BtrfsVolume
     do throws(ImageError) {
@@ -253,16 +266,18 @@ extension BtrfsSuperblock {
 
 /// Looks for the devices of a file system, when one is wanted, and only once.
 struct DeviceSearch {
-  private let path: String
+  private let path: String?
   /// How many files beside the first are looked at.
   private static let fileLimit = 1024
 
-  init(beside path: String) { self.path = path }
+  /// - Parameter path: of the first device; nil: there is nothing to be found.
+  init(beside path: String?) { self.path = path }
 
   /// All block devices that hold a btrfs, those first that were written last.
-  private(set) lazy var blockDevices = DeviceSearch.devices(blockDevicePaths())
+  private(set) lazy var blockDevices = DeviceSearch.devices(path == nil ? [] : blockDevicePaths())
   /// The regular files in the folder of the first device that hold a btrfs, those first that were written last.
-  private(set) lazy var files = DeviceSearch.devices(filesBeside(path, limit: DeviceSearch.fileLimit))
+  private(set) lazy var files = DeviceSearch.devices(
+    path.map { filesBeside($0, limit: DeviceSearch.fileLimit) } ?? [])
 
   private static func devices(_ paths: [String]) -> [BtrfsDevice] {
     paths.compactMap { path -> BtrfsDevice? in
