@@ -11,6 +11,7 @@ enum Option: Sendable, Hashable {
   case compress, copyOffload, noCreate, sparseSize, rateLimit, parallel, outOfOrder, salvage, targetIsZero
   case bitmaps, skipBrokenBitmaps
   case list, apply, delete, createSnapshot
+  case force
   case base, drop
   case count, depth, flushInterval, asynchronousIO, nativeIO, noDrain, offset, pattern, bufferSize, stepSize, write
   case addBitmap, removeBitmap, clearBitmap, enableBitmap, disableBitmap, mergeBitmap, granularity, mergeFile

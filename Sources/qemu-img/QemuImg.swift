@@ -4,7 +4,7 @@ import ImageCore
 enum QemuImg {
   /// The commands, in the order in which the help lists them.
   static let commands: [any Command.Type] = [
-    BenchCommand.self, BitmapCommand.self, CheckCommand.self, CommitCommand.self, CompareCommand.self,
+    AmendCommand.self, BenchCommand.self, BitmapCommand.self, CheckCommand.self, CommitCommand.self, CompareCommand.self,
     ConvertCommand.self, CreateCommand.self, DDCommand.self, InfoCommand.self, MapCommand.self, MeasureCommand.self, RebaseCommand.self,
     ResizeCommand.self, SnapshotCommand.self,
   ]

@@ -65,7 +65,17 @@ struct Faults {
     Operation(
       description: "bitmap --remove", setup: twoBitmaps, command: "bitmap --remove --add --merge other target old",
       existing: "target", target: "target", verify: "qemu-img info target | grep -q in-use && echo UNSOUND || true"),
+    Operation(
+      description: "amend", setup: zeroClusters,
+      command: "amend -o lazy_refcounts=off,refcount_bits=16,size=6M,compat=0.10 target", existing: "target",
+      target: "target"),
   ]
+
+  private static let zeroClusters = """
+    qemu-img create -q -f raw given/base 4M
+    qemu-img create -q -f qcow2 -o cluster_size=4k,refcount_bits=8,lazy_refcounts=on -b base -F raw given/target 4M
+    cd given; qemu-io -c 'write -P 9 1M 1M' -c 'write -z 2M 100k' -c 'write -z 1M 50k' target; cd ..
+    """
 
   private static let twoBitmaps = """
     qemu-img create -q -f qcow2 -o cluster_size=512 given/target 8M; qemu-img bitmap --add -g 512 given/target old

@@ -99,6 +99,16 @@ struct Interruption {
       description: "snapshot -a", setup: twoVersions, command: "snapshot -a first target",
       verify: "image=target; \(sound); \(same("first")); \(same("second")); \(either)"),
     Scenario(
+      description: "amend",
+      setup: """
+        qemu-img create -q -f raw given/base 64M
+        qemu-img create -q -f qcow2 -o cluster_size=4k,refcount_bits=8 -b base -F raw given/target 64M
+        cd given; qemu-io -c 'write -P 9 0 20M' -c 'write -z 30M 10M' target
+        qemu-img convert -O raw target ../first.raw; cd ..
+        """,
+      command: "amend -o refcount_bits=16,compat=0.10 target",
+      verify: "image=target; \(sound); qemu-img convert -O raw target now.raw; cmp now.raw ../first.raw; rm now.raw"),
+    Scenario(
       description: "bitmap",
       setup: """
         qemu-img create -q -f qcow2 -o cluster_size=512 given/target 256M

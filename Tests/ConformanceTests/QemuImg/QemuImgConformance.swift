@@ -42,6 +42,10 @@ struct QemuImgConformance {
     try await Conformance.compare("qemu-img", table: "resize", resizeCases)
   }
 
+  @Test func amend() async throws {
+    try await Conformance.compare("qemu-img", table: "amend", amendCases)
+  }
+
   @Test func bitmap() async throws {
     try await Conformance.compare("qemu-img", table: "bitmap", bitmapCases)
   }

@@ -6,9 +6,15 @@ extension Qcow2Image: CheckableImage {
   /// Checks in the order and with the texts of qcow2-qcow-qed §16; what is done otherwise on purpose is in
   /// docs/DIFFERENCES.md.
   public func check(repair: RepairMode, message: (String) -> Void) throws(ImageError) -> CheckResult {
+    try check(repair: repair, isOpening: false, message: message)
+  }
+
+  /// `isOpening`: the image is brought up to date because it was not closed, which nobody needs to be told then.
+  func check(repair: RepairMode, isOpening: Bool, message: (String) -> Void) throws(ImageError) -> CheckResult {
     let (result, header, snapshots) = try withoutActuallyEscaping(message) {
       (message) throws(ImageError) -> (CheckResult, Qcow2Header, [SnapshotRecord]) in
       let check = try Qcow2Check(self, repair: repair, message: message)
+      if !isOpening { check.tellOfUnclosedImage() }
       try check.run()
       return (check.result, check.header, check.snapshots)
     }
@@ -116,11 +122,12 @@ final class Qcow2Check {
     if repair != .none && writable == nil { throw ImageError("Block node is read-only", errno: 30 /* EROFS */) }
   }
 
+  func tellOfUnclosedImage() {
+    guard header.incompatibleFeatures.contains(.dirty) else { return }
+    message("The image was not closed: its reference counts may lag behind, which is no damage ('-r all' updates them)")
+  }
+
   func run() throws(ImageError) {
-    if header.incompatibleFeatures.contains(.dirty) {
-      message(
-        "The image was not closed: its reference counts may lag behind, which is no damage ('-r all' updates them)")
-    }
     try readSnapshots()
     result.totalClusters = header.guestClusters
     try count()

@@ -35,7 +35,7 @@ extension Qcow2Image {
   private func repairDirtyImage() throws(ImageError) {
     let notify = self.notify
     do throws(ImageError) {
-      let result = try check(repair: .all) { notify(.line($0)) }
+      let result = try check(repair: .all, isOpening: true) { notify(.line($0)) }
       if result.corruptions > 0 || result.checkErrors > 0 { throw ImageError.system(5 /* EIO */) }
     } catch {
       throw error.prefixed("Could not repair dirty image: ")

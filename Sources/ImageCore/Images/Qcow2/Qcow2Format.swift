@@ -48,7 +48,7 @@ extension Qcow2Image {
     let bitmaps = try header.readBitmaps(storage)
     self.init(
       storage, dataStorage: dataStorage, header: header, snapshots: snapshots, bitmaps: bitmaps,
-      filename: context.filename, use: context.use, notify: context.notify)
+      filename: context.filename, use: context.use, openDependent: context.openDependent, notify: context.notify)
     // A check looks first, and writes what it finds necessary.
     if context.use.isWriting {
       try dropUnkeptPromises()

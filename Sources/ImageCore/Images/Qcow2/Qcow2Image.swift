@@ -21,6 +21,8 @@ public final class Qcow2Image: DiskImage {
   /// Where damage is reported that shows while the image is in use.
   package let corruption: CorruptionReport
   let currentUse: Mutex<ImageUse>
+  /// Opens a file that the image names; nil for a view of an image.
+  package let openDependent: (@Sendable (_ name: String) throws(ImageError) -> any Storage)?
   /// Takes notices.
   package let notify: @Sendable (Notice) -> Void
 
@@ -34,8 +36,11 @@ public final class Qcow2Image: DiskImage {
 
   init(
     _ storage: any Storage, dataStorage: (any Storage)?, header: Qcow2Header, snapshots: [SnapshotRecord],
-    bitmaps: [BitmapRecord], filename: String, use: ImageUse, notify: @escaping @Sendable (Notice) -> Void
+    bitmaps: [BitmapRecord], filename: String, use: ImageUse,
+    openDependent: (@Sendable (_ name: String) throws(ImageError) -> any Storage)? = nil,
+    notify: @escaping @Sendable (Notice) -> Void
   ) {
+    self.openDependent = openDependent
     self.storage = storage
     self.dataStorage = dataStorage
     self.filename = filename

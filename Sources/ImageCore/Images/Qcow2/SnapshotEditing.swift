@@ -134,13 +134,27 @@ extension Qcow2Tables {
     }
     // Flags in a snapshot's own table say nothing to anybody, but are kept as they are for the disk.
     try write(table, at: record.l1TableOffset, count: UInt64(record.l1Size), writing)
-    if isShrinking && writing.storage.growsWithZeros {
-      // The file ends with its last cluster then, whole.
-      try writing.storage.resize(to: try writing.refcounts.endOfUse() << UInt64(header.clusterBits))
+    if isShrinking, writing.storage.growsWithZeros {
+      let end = try writing.refcounts.endOfUse() << UInt64(header.clusterBits)
+      if writing.storage.length > end { try writing.storage.resize(to: end) }
     }
   }
 
   // MARK: The table
+
+  /// Writes the table anew, with all that a version 3 image needs.
+  func rewriteSnapshots() throws(ImageError) {
+    let writing = try writer()
+    var new = NewTable(fileLength: writing.storage.length)
+    new.records = snapshots
+    do throws(ImageError) {
+      try store(&new, writing)
+    } catch {
+      try? release(new)
+      throw error
+    }
+    try replaceSnapshots(new) { (_) throws(ImageError) in }
+  }
 
   /// Writes a table to new clusters.
   private func store(_ new: inout NewTable, _ writing: Qcow2Writing) throws(ImageError) {
