@@ -1,7 +1,7 @@
 import Bytes
 
 /// The rules of a `blkdebug` node: which requests fail, and in which state of the node.
-struct BlkdebugRules: Sendable, Equatable {
+package struct BlkdebugRules: Sendable, Equatable {
   /// A request fails.
   struct Injection: Sendable, Equatable {
     var event: String
@@ -40,6 +40,9 @@ struct BlkdebugRules: Sendable, Equatable {
     }
   }
 
+  /// No rules.
+  package init() {}
+
   var injections: [Injection] = []
   var transitions: [Transition] = []
 
@@ -69,7 +72,7 @@ struct BlkdebugRules: Sendable, Equatable {
   ]
 
   /// The text of a configuration file: `[inject-error]` or `[set-state]`, then lines `name = "value"`.
-  mutating func read(_ text: [UInt8]) throws(ImageError) {
+  package mutating func read(_ text: [UInt8]) throws(ImageError) {
     var group: (name: String, values: OptionValues)?
     for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true) {
       let line = line.trimmingBlanks
@@ -98,7 +101,7 @@ struct BlkdebugRules: Sendable, Equatable {
   }
 
   /// Takes the rules out of a node's options: `inject-error.0.event`, `set-state.0.new_state`, …
-  mutating func take(from tree: inout OptionTree) throws(ImageError) {
+  package mutating func take(from tree: inout OptionTree) throws(ImageError) {
     for name in ["inject-error", "set-state"] {
       guard let definitions = BlkdebugRules.groups[name] else { continue }
       var list = tree.takeSubtree(name)

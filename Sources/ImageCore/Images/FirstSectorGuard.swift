@@ -3,26 +3,27 @@ import Storage
 
 /// A storage whose first sector must not come to look like another format than raw (qemu-img-cli-1 §5.4): a guest of a
 /// probed raw image could otherwise make the next opening follow any path that it writes there.
-final class FirstSectorGuard: LayeredStorage {
-  let base: any WritableStorage
+package final class FirstSectorGuard: LayeredStorage {
+  package let base: any WritableStorage
   private let looksRaw: @Sendable (RawSpan) -> Bool
 
-  init(_ base: any WritableStorage, looksRaw: @escaping @Sendable (RawSpan) -> Bool) {
+  /// A guard for `base`, whose first 512 bytes must look as `looksRaw` wants them.
+  package init(_ base: any WritableStorage, looksRaw: @escaping @Sendable (RawSpan) -> Bool) {
     self.base = base
     self.looksRaw = looksRaw
   }
 
-  var name: String { base.name }
+  package var name: String { base.name }
 
-  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
+  package func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     try base.read(into: &buffer, at: offset)
   }
 
-  func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent {
+  package func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent {
     try base.extent(at: offset, limit: limit)
   }
 
-  func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
+  package func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
     if offset < 512 && bytes.byteCount > 0 {
       var head = Buffer(512)
       var target = head.mutableBytes
@@ -33,7 +34,7 @@ final class FirstSectorGuard: LayeredStorage {
     try base.write(bytes, at: offset)
   }
 
-  func zero(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
+  package func zero(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {
     if range.lowerBound > 0 && range.lowerBound < 512 {
       // Zeros behind a kept beginning: judged like a write.
       let end = min(range.upperBound, 512)
@@ -44,8 +45,8 @@ final class FirstSectorGuard: LayeredStorage {
     }
   }
 
-  func discard(_ range: Range<UInt64>) throws(ImageError) { try base.discard(range) }
-  func allocate(_ range: Range<UInt64>) throws(ImageError) { try base.allocate(range) }
-  func resize(to length: UInt64) throws(ImageError) { try base.resize(to: length) }
-  func flush() throws(ImageError) { try base.flush() }
+  package func discard(_ range: Range<UInt64>) throws(ImageError) { try base.discard(range) }
+  package func allocate(_ range: Range<UInt64>) throws(ImageError) { try base.allocate(range) }
+  package func resize(to length: UInt64) throws(ImageError) { try base.resize(to: length) }
+  package func flush() throws(ImageError) { try base.flush() }
 }

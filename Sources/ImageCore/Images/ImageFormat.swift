@@ -40,6 +40,9 @@ public struct OpenContext: Sendable {
   public var isCheck = false
   /// Whether the format was probed rather than named.
   public var isProbed = false
+  /// For a probed raw image that is opened for reading: whether its first 512 bytes still look like none but a raw image's.
+  /// Who writes to it after all must see to that (qemu-img-cli-1 §5.4).
+  package var looksRaw: (@Sendable (RawSpan) -> Bool)?
   /// The driver named, where it is not the format itself: `file` shows a file's bytes as raw does.
   public var driver: String?
   /// What was set of the format's ``ImageFormat/runtimeOptions``.

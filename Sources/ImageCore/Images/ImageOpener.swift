@@ -107,16 +107,22 @@ public struct ImageOpener: Sendable {
                    Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.
                    Specify the 'raw' format explicitly to remove the restrictions.
           """))
-      let formats = self.formats
-      guarded = FirstSectorGuard(writable) { head in
-        ImageOpener.best(formats, head, filename: "")?.name == "raw" && ForeignFormats.name(head) == nil
-      }
+      guarded = FirstSectorGuard(writable, looksRaw: looksRaw)
     }
     if let file = storage.file { try file.lock(lock(of: format, options)) }
     var context = context(for: filename, options)
     context.options = values
     context.isProbed = options.format == nil
+    if options.format == nil, format.name == "raw", !options.use.isWriting { context.looksRaw = looksRaw }
     return try format.open(guarded, context)
+  }
+
+  /// Whether no format but raw claims an image that begins with these 512 bytes.
+  private var looksRaw: @Sendable (RawSpan) -> Bool {
+    let formats = self.formats
+    return { head in
+      ImageOpener.best(formats, head, filename: "")?.name == "raw" && ForeignFormats.name(head) == nil
+    }
   }
 
   /// What every format is told.

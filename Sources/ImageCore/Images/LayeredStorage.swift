@@ -2,17 +2,17 @@ import Bytes
 import Storage
 
 /// A storage that passes on to another one below it, and does something of its own on the way.
-protocol LayeredStorage: WritableStorage {
+package protocol LayeredStorage: WritableStorage {
   /// The storage below.
   var base: any WritableStorage { get }
 }
 
 extension LayeredStorage {
-  var length: UInt64 { base.length }
-  var requestAlignment: Int { base.requestAlignment }
-  var allocatedSize: UInt64? { base.allocatedSize }
-  var identity: FileIdentity? { base.identity }
-  var growsWithZeros: Bool { base.growsWithZeros }
+  package var length: UInt64 { base.length }
+  package var requestAlignment: Int { base.requestAlignment }
+  package var allocatedSize: UInt64? { base.allocatedSize }
+  package var identity: FileIdentity? { base.identity }
+  package var growsWithZeros: Bool { base.growsWithZeros }
 }
 
 extension Storage {

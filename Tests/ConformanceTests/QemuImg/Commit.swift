@@ -1,6 +1,6 @@
 /// `commit` (cli-2 §3). Where clusters of the base land depends on the reference's luck, so the base is compared by what
 /// it shows; what is left of the image itself is compared byte by byte.
-let commitCases = oneLevel + deeper + commitErrors + commitNames + commitProgress + commitDeviations
+let commitCases = oneLevel + deeper + commitToProbed + commitErrors + commitNames + commitProgress + commitDeviations
 
 private let oneLevel: [Case] = {
   var lines: [String] = []
@@ -46,6 +46,14 @@ private let deeper = Case.lines(
   $ qemu-img create -q -f qcow2 -b base.raw -F raw -o lazy_refcounts=on o.qcow2 1M ; qemu-io -c 'write -q -P 3 100k 200k' o.qcow2 => commit o.qcow2 ; check o.qcow2
   $ qemu-img create -q -f qcow2 -b base.raw -F raw -o refcount_bits=64 o.qcow2 1M ; qemu-io -c 'write -q -P 3 100k 200k' o.qcow2 => commit o.qcow2 ; check o.qcow2
   """, fixture: chains, files: .content, masks: diskSize)
+
+/// A raw base whose format was not recorded must not come to look like something else.
+private let commitToProbed = Case.lines(
+  """
+  $ qemu-img create -q -f qcow2 -b base.raw -F raw o.qcow2 ; printf 'QFI\\373\\0\\0\\0\\3' >head ; truncate -s 512 head ; qemu-io -c 'write -q -s head 0 512' o.qcow2 => patch o.qcow2 0x70 u32 0x12345678 => commit o.qcow2
+  $ qemu-img create -q -f qcow2 -b base.raw -F raw o.qcow2 ; qemu-io -c 'write -q -P 7 0 64k' o.qcow2 => patch o.qcow2 0x70 u32 0x12345678 => commit o.qcow2
+  $ qemu-img create -q -f qcow2 -b base.raw -F raw o.qcow2 ; printf 'QFI\\373\\0\\0\\0\\3' >head ; truncate -s 512 head ; qemu-io -c 'write -q -s head 0 512' o.qcow2 => commit o.qcow2
+  """, fixture: chains, files: .unchecked)
 
 private let commitErrors = Case.lines(
   """
@@ -108,6 +116,18 @@ private let commitProgress = Case.lines(
   """, fixture: chains, files: .content, masks: progressSteps)
 
 private let commitDeviations = [
+  Case(
+    """
+    sh mkdir m; mount -t tmpfs -o size=2m none m; trap 'umount m' EXIT; cp mid4k.qcow2 m; cp m/mid4k.qcow2 copy
+    status=0; qemu-img commit o.qcow2 || status=$?; cmp -s m/mid4k.qcow2 copy && echo unchanged; exit $status
+    """, fixture: chains,
+    setup: [
+      "qemu-img create -q -u -f qcow2 -b m/mid4k.qcow2 -F qcow2 o.qcow2 8M ; qemu-img rebase -u -b '' mid4k.qcow2",
+      "qemu-img rebase -u -b '' o.qcow2 ; qemu-io -c 'write -q -P 3 0 6M' o.qcow2 ; qemu-img rebase -u -b m/mid4k.qcow2 -F qcow2 o.qcow2",
+    ],
+    deviation: Deviation(
+      "Q-157", stdout: "unchanged\n", stderr: "qemu-img: Block job failed: No space left on device\n", status: 1,
+      files: .unchecked)),
   Case(
     "commit --base=base.raw --drop deep.qcow2", fixture: chains,
     deviation: Deviation("Q-34", stdout: "Image committed.\n", stderr: "", status: 0, files: .unchecked)),

@@ -10,7 +10,9 @@ public enum RawFormat: ImageFormat {
 
   public static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage {
     let (start, size) = try window(storage, context.options)
-    return RawImage(storage, filename: context.filename, format: context.driver ?? name, start: start, size: size)
+    return RawImage(
+      storage, filename: context.filename, format: context.driver ?? name, start: start, size: size,
+      looksRaw: context.looksRaw)
   }
 
   public static let runtimeOptions = [OptionDefinition("offset", .size, ""), OptionDefinition("size", .size, "")]

@@ -1,6 +1,7 @@
 import Bytes
 import Images
 import Storage
+import Synchronization
 
 /// A disk stored byte by byte, or a window of one (options `offset` and `size`).
 public final class RawImage: DiskImage {
@@ -15,13 +16,19 @@ public final class RawImage: DiskImage {
   package let start: UInt64
   /// The window's size in bytes; nil for "up to the storage's end".
   let fixedSize: UInt64?
+  /// What the first bytes must look like when somebody writes to an image that was opened for reading.
+  let looksRaw: (@Sendable (RawSpan) -> Bool)?
+  /// What is written to instead of ``storage``.
+  let guarded = Mutex<FirstSectorGuard?>(nil)
 
   /// A disk over `storage`, or over the `size` bytes (nil: all the rest) from `start` on.
   ///
   /// - Parameter format: the driver's name, which is the protocol's when a file is looked at without a format.
   public init(
-    _ storage: any Storage, filename: String, format: String = "raw", start: UInt64 = 0, size: UInt64? = nil
+    _ storage: any Storage, filename: String, format: String = "raw", start: UInt64 = 0, size: UInt64? = nil,
+    looksRaw: (@Sendable (RawSpan) -> Bool)? = nil
   ) {
+    self.looksRaw = looksRaw
     self.format = format
     self.storage = storage
     self.filename = filename
@@ -65,6 +72,7 @@ public final class RawImage: DiskImage {
 extension RawImage: WritableDiskImage {
   /// The storage, if it can be written to.
   private func writable() throws(ImageError) -> any WritableStorage {
+    if let guarded = guarded.withLock({ $0 }) { return guarded }
     guard let storage = storage as? any WritableStorage else { throw ImageError("Block node is read-only", errno: 30) }
     return storage
   }

@@ -8,5 +8,8 @@ extension RawImage: ReopenableImage {
       throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
     }
     try file.reopenForWriting(.writeRawAlone)
+    if let looksRaw, let storage = storage as? any WritableStorage {
+      guarded.withLock { $0 = FirstSectorGuard(storage, looksRaw: looksRaw) }
+    }
   }
 }
