@@ -81,7 +81,7 @@ struct Qcow2Source {
         }
         let sink = ExtRawSink(
           target.output, at: start, blockSize: 4096, byteCount: image.virtualSize,
-          zeros: target.file.map { $0.growsWithZeros } ?? true ? .left : .written)
+          zeros: target.file.map { $0.growsWithZeros } ?? true ? .left : .written, namesBlocks: false)
         let engine = CopyEngine(
           workers: E2Image.workers(inOrder: false), bufferSize: ExtBlockSelection.pieceSize)
         try engine.run(DiskSelection(image), from: ConcatenatedImages([image]), to: sink)
@@ -93,9 +93,7 @@ struct Qcow2Source {
     do throws(ImageError) {
       try body()
     } catch {
-      // The sink names blocks of its own.
-      let cause = error.message.contains(" error ") ? ImageError.system(error.errno) : error
-      throw .failure(Qcow2Source.failure(cause, name, arguments))
+      throw .failure(Qcow2Source.failure(error, name, arguments))
     }
   }
 }

@@ -43,9 +43,12 @@ struct RawImage {
 
   private func write(to target: ImageTarget) throws(Stop) {
     let isInPlace = isInPlace
-    let blocks = scan(volume, arguments, voice, target: target)
     let start = arguments.targetOffset
+    guard start.saturatingAdd(superblock.byteCount) <= UInt64(Int64.max) else {
+      throw .finished("seek_set: Invalid argument")
+    }
     let isAhead = isInPlace && start > arguments.sourceOffset
+    let blocks = scan(volume, arguments, voice, target: target)
     if let file = target.file, file.growsWithZeros, !isInPlace, !arguments.compares {
       // What was in the file does not show through.
       try stopping("error in generic_write()") { () throws(ImageError) in
@@ -57,10 +60,6 @@ struct RawImage {
         }
       }
     }
-    guard start.addingReportingOverflow(superblock.byteCount).partialValue <= UInt64(Int64.max),
-      start <= UInt64(Int64.max)
-    else { throw .finished("seek_set: Invalid argument") }
-
     let progress = CopyProgress(
       voice, isShown: arguments.showsProgress, total: blocks.markCount, blockSize: superblock.blockSize)
     let source = blockSource(blocks)
@@ -83,12 +82,12 @@ struct RawImage {
           isInPlace || (target.file.map { !$0.growsWithZeros } ?? false) ? .written : .left
         let sink = ExtRawSink(
           target.output, at: start, blockSize: superblock.blockSize, byteCount: superblock.byteCount, zeros: zeros,
-          beforePlace: { (segment) throws(ImageError) in guarding.check(segment) })
+          beforePlace: { guarding.check($0) })
         try engine.run(selection(blocks, descending: isAhead), from: source, to: sink)
       }
     } catch {
       report(source, voice)
-      throw error.message.contains(": ") ? .finished(error.message) : .failure(error)
+      throw .failure(error)
     }
     progress.end()
     report(source, voice)
@@ -122,7 +121,7 @@ struct RawImage {
     do throws(ImageError) {
       try engine.run(selection(blocks, descending: false), from: source, to: sink)
     } catch {
-      throw .finished(error.message)
+      throw .failure(error)
     }
     progress.end()
     report(source, voice)

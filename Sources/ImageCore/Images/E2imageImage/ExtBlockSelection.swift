@@ -7,6 +7,9 @@ package final class ExtBlockSelection: Selection {
   /// The longest piece of data in bytes.
   package static let pieceSize = 1 << 20
 
+  /// How many clusters are looked ahead for the end of a run: enough for any hole to be told in few pieces.
+  private static let longestRun: UInt64 = 4096
+
   private let volume: ExtVolume
   private let clusters: BlockSet
   private var position: UInt64 = 0
@@ -20,14 +23,12 @@ package final class ExtBlockSelection: Selection {
 
   package func next() throws(ImageError) -> Segment? {
     let size = volume.superblock.clusterSize
-    let longest = max(1, UInt64(ExtBlockSelection.pieceSize) / size)
-    guard let run = clusters.nextRun(from: position / size, longest: longest + 1) else { return nil }
+    guard let run = clusters.nextRun(from: position / size, longest: ExtBlockSelection.longestRun) else { return nil }
     let start = max(
       position, run.lowerBound * size, volume.superblock.firstDataBlock * UInt64(volume.superblock.blockSize))
     let end = min(run.upperBound * size, volume.superblock.byteCount)
     guard start < end else { return nil }
-    let segment = hole.segment(
-      at: start, length: min(end - start, UInt64(ExtBlockSelection.pieceSize)), volume)
+    let segment = hole.segment(at: start, length: end - start, volume)
     position = segment.offset + segment.length
     return segment
   }
@@ -81,11 +82,12 @@ struct HoleMap {
   private var known: Range<UInt64> = 0..<0
   private var isData = true
 
-  /// The segment that begins at `offset` of the file system: zeros in whole blocks where there is a hole.
+  /// The segment that begins at `offset` of the file system: a piece of data, or all of a hole in whole blocks.
   mutating func segment(at offset: UInt64, length: UInt64, _ volume: ExtVolume) -> Segment {
-    var segment = Segment(offset: offset, length: length, kind: .data)
+    let piece = min(length, UInt64(ExtBlockSelection.pieceSize))
+    var segment = Segment(offset: offset, length: piece, kind: .data)
     // Beyond the end there is no hole but an error, which reading finds.
-    guard volume.contains(offset..<offset + length) else { return segment }
+    guard volume.contains(offset..<offset + piece) else { return segment }
     if !known.contains(offset) {
       guard
         let extent = try? volume.storage.extent(
@@ -98,12 +100,12 @@ struct HoleMap {
     let available = known.upperBound - offset
     if isData {
       // Up to the next hole, in whole blocks.
-      segment.length = min(length, available.roundedUp(to: size) ?? length)
+      segment.length = min(piece, available.roundedUp(to: size) ?? piece)
     } else if available >= size {
       segment.kind = .zero
       segment.length = min(length, available.roundedDown(to: size))
     } else {
-      segment.length = min(length, size)
+      segment.length = min(piece, size)
     }
     return segment
   }

@@ -65,9 +65,7 @@ package final class ExtBlockSource: CopySource {
         try volume.read(into: &block, at: position)
         if !volume.contains(position..<position + UInt64(block.byteCount)) { throw ExtError.shortRead }
       } catch {
-        if error.errno != ExtError.shortRead.errno || error.message != ExtError.shortRead.message {
-          block.fill(0..<block.byteCount)
-        }
+        if error != ExtError.shortRead { block.fill(0..<block.byteCount) }
         let failure = Failure(block: position / UInt64(size), error: error)
         state.withLock { state in
           state.unreadable.insert(failure.block)

@@ -32,7 +32,7 @@ package final class InodeTableSelection: Selection {
     guard group < volume.superblock.groupCount else { return nil }
     let segment = hole.segment(
       at: volume.groups[group].inodeTable * size + done,
-      length: min(length - done, UInt64(ExtBlockSelection.pieceSize)), volume)
+      length: length - done, volume)
     done += segment.length
     return segment
   }
@@ -128,37 +128,45 @@ package struct E2imageWriter {
 
   /// Writes everything.
   ///
-  /// - Throws: with the part concerned, as in `… while writing inode table`.
+  /// - Throws: what cannot be read with the part concerned, as in `… while writing inode table`; failed writes in their own
+  ///   words.
   package func run(workers: Int) throws(ImageError) {
     let blockSize = volume.superblock.blockSize
-    if case .stream = output {
-      try suffixing("while writing header") { () throws(ImageError) in try write(header.bytes, at: 0) }
-    }
-    try suffixing("while writing superblock") { () throws(ImageError) in
-      let padding = [UInt8](repeating: 0, count: blockSize - ExtSuperblock.size)
-      try write(volume.superblock.bytes + padding, at: layout.superblockOffset)
-      try write(volume.groups.bytes, at: layout.descriptorOffset)
-    }
-    try suffixing("while writing inode table") { () throws(ImageError) in
-      let engine = CopyEngine(workers: workers, bufferSize: ExtBlockSelection.pieceSize)
-      try engine.run(
-        InodeTableSelection(volume), from: WholeVolumeSource(volume),
-        to: SequentialSink(output, at: layout.inodeOffset, blockSize: blockSize))
-    }
+    if case .stream = output { try write(header.bytes, at: 0) }
+    let padding = [UInt8](repeating: 0, count: blockSize - ExtSuperblock.size)
+    try write(volume.superblock.bytes + padding, at: layout.superblockOffset)
+    try write(volume.groups.bytes, at: layout.descriptorOffset)
+    try writeTables(workers: workers)
     let bitmaps = ExtBitmaps(volume)
-    try suffixing("while writing block bitmap") { () throws(ImageError) in
-      try writeMaps(at: layout.blockMapOffset, upTo: layout.inodeMapOffset) { (group) throws(ImageError) in
-        try bitmaps.blockBitmap(ofGroup: group)
+    try writeMaps(at: layout.blockMapOffset, upTo: layout.inodeMapOffset) { (group) throws(ImageError) in
+      do throws(ImageError) {
+        return try bitmaps.blockBitmap(ofGroup: group)
+      } catch {
+        throw error.suffixed("while writing block bitmap")
       }
     }
-    try suffixing("while writing inode bitmap") { () throws(ImageError) in
-      try writeMaps(at: layout.inodeMapOffset, upTo: layout.end) { (group) throws(ImageError) in
-        try bitmaps.inodeBitmap(ofGroup: group)
+    try writeMaps(at: layout.inodeMapOffset, upTo: layout.end) { (group) throws(ImageError) in
+      do throws(ImageError) {
+        return try bitmaps.inodeBitmap(ofGroup: group)
+      } catch {
+        throw error.suffixed("while writing inode bitmap")
       }
     }
-    if case .file = output {
-      try suffixing("while writing header") { () throws(ImageError) in try write(header.bytes, at: 0) }
+    if case .file = output { try write(header.bytes, at: 0) }
+  }
+
+  private func writeTables(workers: Int) throws(ImageError) {
+    let selection: InodeTableSelection
+    do throws(ImageError) {
+      selection = try InodeTableSelection(volume)
+    } catch {
+      throw error.suffixed("while writing inode table")
     }
+    var engine = CopyEngine(workers: workers, bufferSize: ExtBlockSelection.pieceSize)
+    engine.readFailure = { error, _ in error.suffixed("while writing inode table") }
+    try engine.run(
+      selection, from: WholeVolumeSource(volume),
+      to: SequentialSink(output, at: layout.inodeOffset, blockSize: volume.superblock.blockSize))
   }
 
   /// Writes the bitmaps of all groups without gaps, and zeros up to `end`.
@@ -187,15 +195,6 @@ package struct E2imageWriter {
       }
     } catch {
       throw tableFailure(error)
-    }
-  }
-
-  /// Says what was being written; a write that failed has its own words.
-  private func suffixing(_ text: String, _ body: () throws(ImageError) -> Void) throws(ImageError) {
-    do throws(ImageError) {
-      try body()
-    } catch {
-      throw error.message.contains("error writing block") ? error : error.suffixed(text)
     }
   }
 }
