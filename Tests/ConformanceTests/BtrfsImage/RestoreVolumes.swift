@@ -210,7 +210,29 @@ enum RestoreVolumes {
     rm pair.[12] copy.[12]
     """)
 
+  /// Hundreds of chunks, whose tree has many leaves, and which reach beyond the third copy of the superblock.
+  private static let wide = Step.shell(
+    """
+    \(fill)
+    \(lock)
+    loops=
+    for i in 1 2; do truncate -s 300G wide.$i; loops="$loops $(losetup -f --show wide.$i)"; done
+    mkfs.btrfs -q -f -n 4096 -m raid1 -d raid0 $loops
+    mkdir m
+    first=${loops# }; first=${first%% *}
+    mount -o noatime $first m
+    fill m
+    fallocate -l 560G m/large_file
+    stats m >wide.stats
+    umount m
+    rmdir m
+    btrfs-image $first wide.dump 2>/dev/null
+    for loop in $loops; do losetup -d $loop; done
+    btrfs device scan -u >/dev/null 2>&1 || true
+    rm wide.[12]
+    """)
+
   /// The volumes, their dumps, and the scripts `look` and `look-devices`.
   static let fixture = Fixture(
-    "btrfs-restore", [tools] + singleSteps + checksumSteps + severalSteps + [late, unreplayed, unreplayedPair])
+    "btrfs-restore", [tools] + singleSteps + checksumSteps + severalSteps + [late, unreplayed, unreplayedPair, wide])
 }

@@ -54,6 +54,8 @@ package struct MetadumpScan: Sendable {
 
     var blocks: [UInt64: Block] = [:]
     var leaves: [UInt64]?
+    // Said only if something is missing for it: a restore meets these items again.
+    var problems: [ImageError] = []
     while leaves == nil, let place = try reader.next() {
       // How long a compressed item is will be known when it has been read.
       let longest = place.isCompressed ? version.itemLimit : UInt64(place.storedSize)
@@ -62,10 +64,13 @@ package struct MetadumpScan: Sendable {
       let problem = try payloads.read(place) { (piece, count, address) throws(ImageError) in
         try scan(piece.bytes.slice(0..<count), at: address, ranges, &blocks, report)
       }
-      if let problem { report(problem) }
+      if let problem { problems.append(problem) }
       leaves = MetadumpScan.leaves(of: superblock.chunkRoot, blocks)
     }
-    if leaves == nil { report(ImageError("the chunk tree is not complete", errno: 5)) }
+    if leaves == nil {
+      for problem in problems { report(problem) }
+      report(ImageError("the chunk tree is not complete", errno: 5))
+    }
     chunkLeaves = leaves ?? blocks.keys.sorted()
     for address in chunkLeaves {
       guard case .leaf(let found, let devices) = blocks[address] else { continue }

@@ -69,8 +69,11 @@ package final class PayloadReader {
     var done = 0
     while done < place.storedSize {
       let count = min(stored.count, place.storedSize - done)
-      try fill(place, done..<done + count)
-      try body(&stored, count, place.address.saturatingAdd(UInt64(done)))
+      let filled = try fill(place, upTo: done..<done + count)
+      // Of an item that is cut the first part is worth having.
+      let whole = filled == count ? count : filled - filled % 4096
+      if whole > 0 { try body(&stored, whole, place.address.saturatingAdd(UInt64(done))) }
+      guard filled == count else { throw ClusterReader.cut(at: place.offset) }
       done += count
     }
   }
@@ -141,15 +144,18 @@ package final class PayloadReader {
 
   /// Reads a range of the payload to the buffer's beginning.
   private func fill(_ place: ItemPlace, _ range: Range<Int>) throws(ImageError) {
-    let count: Int
+    guard try fill(place, upTo: range) == range.count else { throw ClusterReader.cut(at: place.offset) }
+  }
+
+  /// As above; fewer bytes only where the dump ends.
+  private func fill(_ place: ItemPlace, upTo range: Range<Int>) throws(ImageError) -> Int {
     do throws(ImageError) {
-      count = try PayloadReader.fill(
+      return try PayloadReader.fill(
         &stored, range.count, from: input, at: place.offset.saturatingAdd(UInt64(range.lowerBound)))
     } catch {
       throw error.errno == 125 /* ECANCELED */
         ? error : ImageError("unable to read buffer: \(error.message)", errno: error.errno)
     }
-    guard count == range.count else { throw ClusterReader.cut(at: place.offset) }
   }
 
   private static func fill(

@@ -31,7 +31,7 @@ package struct DumpRestorer: Sendable {
   /// - Throws: when nothing more can be read or written; everything before has been restored.
   private func copyItems(to target: RestoreTarget, _ repair: BlockRepair) throws(ImageError) {
     (input as? StreamInput)?.stopKeeping()
-    let selection = RestoreSelection(input)
+    let selection = RestoreSelection(input, report)
     let sink = RestoreSink(input, selection.places, target, repair, report)
     do throws(ImageError) {
       var engine = CopyEngine(workers: workers, bufferSize: 0)
