@@ -76,6 +76,12 @@ private let damages: [(row: String, damage: String, byExtents: String?, byWalkin
     "B-7", "chunk:leaf:0 12 3000 ff00ff", badChecksum + "ERROR: cannot read chunk root\n" + stored,
     badChecksum + "ERROR: cannot read chunk root\n" + searched + stored
   ),
+  // A chunk that overlaps the next one.
+  (
+    "B-7", "chunk:leaf:0 12 16206 00000002 fix",
+    "ERROR: chunk N overlaps chunk N\nERROR: Metadata checksums match, but it has an invalid chunk, \n",
+    "ERROR: chunk N overlaps chunk N\nERROR: Metadata checksums match, but it has an invalid chunk, \n"
+  ),
   // Headers, with a right checksum.
   (
     "B-6", "fs:leaf:1 12 48 0000 fix", "bad tree block N, bytenr mismatch, want=N, have=N\n" + zeros,

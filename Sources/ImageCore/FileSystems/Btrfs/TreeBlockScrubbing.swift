@@ -5,10 +5,13 @@ import Bytes
 ///
 /// - Parameters:
 ///   - block: of the node size; the item count of its header lies within its capacity.
+///   - keepsContents: whether the contents of small files stay.
 ///   - transform: what is done to leaves besides; a leaf whose items do not lie within the block is emptied then.
 /// - Returns: whether anything was changed.
 @_lifetime(block: copy block)
-package func scrub(_ block: inout MutableRawSpan, transform: (any TreeBlockTransform)?) -> Bool {
+package func scrub(
+  _ block: inout MutableRawSpan, keepsContents: Bool = false, transform: (any TreeBlockTransform)?
+) -> Bool {
   let header = TreeBlockHeader(block.bytes)
   let size = block.byteCount
   let isLeaf = header.isLeaf || header.itemCount == 0
@@ -26,11 +29,13 @@ package func scrub(_ block: inout MutableRawSpan, transform: (any TreeBlockTrans
       break
     }
     end = range.lowerBound
-    if scrub(&block, item.key.type, range) { isChanged = true }
+    if scrub(&block, item.key.type, range, keepsContents) { isChanged = true }
   }
   if isOrderly {
     if block.zero(tableEnd..<end) { isChanged = true }
-  } else if scrubDisorderly(&block, tableEnd, header.itemCount, isEmptied: transform != nil) {
+  } else if scrubDisorderly(
+    &block, tableEnd, header.itemCount, keepsContents, isEmptied: transform != nil)
+  {
     isChanged = true
   }
   if let transform, isOrderly {
@@ -42,13 +47,15 @@ package func scrub(_ block: inout MutableRawSpan, transform: (any TreeBlockTrans
 
 /// A leaf whose data is not packed: what no item claims is unused.
 @_lifetime(block: copy block)
-private func scrubDisorderly(_ block: inout MutableRawSpan, _ tableEnd: Int, _ count: Int, isEmptied: Bool) -> Bool {
+private func scrubDisorderly(
+  _ block: inout MutableRawSpan, _ tableEnd: Int, _ count: Int, _ keepsContents: Bool, isEmptied: Bool
+) -> Bool {
   var ranges: [Range<Int>] = []
   var isChanged = false
   for index in 0..<count where !isEmptied {
     let item = LeafItem(block.bytes, index)
     guard let range = item.range(nodeSize: block.byteCount), range.lowerBound >= tableEnd else { continue }
-    if scrub(&block, item.key.type, range) { isChanged = true }
+    if scrub(&block, item.key.type, range, keepsContents) { isChanged = true }
     ranges.append(range)
   }
   var start = tableEnd
@@ -62,11 +69,13 @@ private func scrubDisorderly(_ block: inout MutableRawSpan, _ tableEnd: Int, _ c
 
 /// Scrubs the data of one item.
 @_lifetime(block: copy block)
-private func scrub(_ block: inout MutableRawSpan, _ type: ItemType, _ range: Range<Int>) -> Bool {
+private func scrub(
+  _ block: inout MutableRawSpan, _ type: ItemType, _ range: Range<Int>, _ keepsContents: Bool
+) -> Bool {
   switch type {
   case .legacyChecksum:
     return block.zero(range)
-  case .extentData:
+  case .extentData where !keepsContents:
     guard range.count >= InlineExtent.headerSize, block.bytes[range.lowerBound + InlineExtent.typeOffset] == 0 else {
       return false
     }

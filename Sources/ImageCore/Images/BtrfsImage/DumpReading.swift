@@ -5,6 +5,8 @@ import Bytes
 struct DumpReading: Sendable {
   let volume: BtrfsVolume
   let transform: (any TreeBlockTransform)?
+  /// Whether the contents of small files stay where they are, in the trees.
+  let keepsContents: Bool
 
   /// What there was to say about a batch.
   struct Findings: Sendable {
@@ -60,12 +62,12 @@ struct DumpReading: Sendable {
       switch state {
       case .good, .malformed:
         // A wrong checksum is kept: whoever looks at the dump shall see it.
-        if scrub(&block, transform: transform) { volume.algorithm.store(in: &block) }
+        if scrub(&block, keepsContents: keepsContents, transform: transform) { volume.algorithm.store(in: &block) }
         if state == .malformed {
           findings.damages.append("tree block \(place) is malformed, only what its items hold is stored")
         }
       case .damaged:
-        _ = scrub(&block, transform: transform)
+        _ = scrub(&block, keepsContents: keepsContents, transform: transform)
         findings.damages.append("tree block \(place) is damaged, it is stored with a wrong checksum")
       case .lost:
         // What does not look like the block may be anybody's data.

@@ -52,7 +52,9 @@ package final class DumpSink: CopySink {
     self.batchLimit = batchLimit
     self.log = log
     batches = plan.batches(limit: batchLimit)
-    reading = DumpReading(volume: volume, transform: transform)
+    // With file contents in the dump, those of small files are no secret.
+    reading = DumpReading(
+      volume: volume, transform: transform, keepsContents: version == .data && transform == nil)
     var isStream = false
     if case .stream = output { isStream = true }
     gathers = isStream && level > 0
