@@ -141,11 +141,11 @@ struct ImageReport {
 extension Snapshot {
   fileprivate var json: DataTree {
     var members: [DataTree.Member] = [
-      ("id", .string(id)), ("name", .string(name)), ("vm-state-size", .number(vmStateSize)),
+      ("id", .string(id)), ("name", .string(name)), ("vm-state-size", .number(Int64(bitPattern: vmStateSize))),
       ("date-sec", .number(seconds)), ("date-nsec", .number(nanoseconds)),
       ("vm-clock-sec", .number(vmClock / 1_000_000_000)), ("vm-clock-nsec", .number(vmClock % 1_000_000_000)),
     ]
-    if let instructionCount { members.append(("icount", .number(instructionCount))) }
+    if let instructionCount { members.append(("icount", .number(Int64(bitPattern: instructionCount)))) }
     return .object(members)
   }
 }

@@ -37,7 +37,7 @@ enum MapCommand: Command {
       console.printLine(
         padded("Offset", to: 16) + padded("Length", to: 16) + padded("Mapped to", to: 16) + "File")
     }
-    var printer = MapPrinter(console: console, json: json)
+    let printer = MapPrinter(console: console, json: json, end: end)
     var current: MapEntry?
     var position = start
     while position < end {
@@ -118,26 +118,20 @@ private struct MapEntry {
 private struct MapPrinter {
   let console: Console
   let json: Bool
-  private var isFirst = true
+  /// Where the map ends, in bytes.
+  let end: UInt64
 
-  init(console: Console, json: Bool) {
-    self.console = console
-    self.json = json
-  }
-
-  mutating func print(_ entry: MapEntry) throws(Stop) {
+  func print(_ entry: MapEntry) throws(Stop) {
     if json { printJSON(entry) } else { try printRow(entry) }
-    isFirst = false
   }
 
   private func printJSON(_ entry: MapEntry) {
-    var text = isFirst ? "" : ",\n"
-    text += """
+    var text = """
       { "start": \(entry.start), "length": \(entry.length), "depth": \(entry.depth), \
       "present": \(entry.isPresent), "zero": \(entry.isZero), "data": \(entry.isData)
       """
     if let offset = entry.hostOffset { text += ", \"offset\": \(offset)" }
-    console.print(text + "}")
+    console.print(text + (entry.start + entry.length < end ? "},\n" : "}"))
   }
 
   private func printRow(_ entry: MapEntry) throws(Stop) {

@@ -202,8 +202,10 @@ extension Qcow2Tables {
 }
 
 extension BitmapRecord {
-  /// The entry as it stands in the directory, padded.
+  /// The entry as it stands in the directory, padded; a name ends at a NUL.
   fileprivate var bytes: [UInt8] {
+    let name = self.name.prefix { $0 != 0 }
+    let length = (BitmapRecord.fixedLength + name.count + 7) & ~7
     let text =
       tableOffset.bigEndianBytes + tableSize.bigEndianBytes + flags.bigEndianBytes
       + [BitmapRecord.dirtyTracking, granularityBits] + UInt16(name.count).bigEndianBytes + UInt32(0).bigEndianBytes

@@ -110,6 +110,11 @@ extension Qcow2Check {
 
   private func countTable(_ offset: UInt64, entries: Int, isActive: Bool) throws(ImageError) {
     if !count(offset, UInt64(entries) * 8) { hidesReferences = true }
+    // Offsets end here in the reference's block layer.
+    if offset > UInt64(Int64.max) - (1 << 30) {
+      message("ERROR: I/O error in check_refcounts_l1")
+      throw .system(5 /* EIO */)
+    }
     var table = LazyTable(storage, offset: offset, count: entries)
     var index = try table.firstNonZero(0, below: entries)
     while index < entries {
