@@ -123,7 +123,7 @@ private let targetCases: [Case] =
       deviation: Deviation(
         "B-113", stdout: "ERROR: source and target are the same file\n", stderr: "", status: 0, files: .unchecked)),
     Case(
-      "sh exec 9</dev/loop-control; flock 9; mkdir m; mount -o loop,ro plain.img m; cp plain.dump d; btrfs-image -r d plain.img 2>&1 || :; l=$(losetup -j plain.img -n -O NAME); btrfs-image -r d $l 2>&1 | sed 's/:.*:/:/; s/loop.*/loop/'; umount m; rmdir m",
+      "sh exec 9</dev/loop-control; flock 9; mkdir m; mount -o loop,ro plain.img m; trap 'umount m; rmdir m' EXIT; cp plain.dump d; btrfs-image -r d plain.img 2>&1 || :; l=$(losetup -j plain.img -n -O NAME); btrfs-image -r d $l 2>&1 | sed 's/:.*:/:/; s/loop.*/loop/'",
       name: "mounted targets", fixture: RestoreVolumes.fixture,
       deviation: Deviation(
         "B-117", stdout: "ERROR: target is mounted: plain.img\nERROR: /dev/loop\n", stderr: "", status: 0,
@@ -134,6 +134,17 @@ private let targetCases: [Case] =
       deviation: Deviation(
         "B-118", stdout: "ERROR: device /dev/loop of 104857600 bytes is too small for 146800640 bytes\n", stderr: "",
         status: 0, files: .unchecked)),
+    // Too small even for that: the kernel's words once, and a look at what there is.
+    Case(
+      "sh exec 9</dev/loop-control; flock 9; truncate -s 26M t; l=$(losetup -f --show t); "
+        + "btrfs-image -r plain.dump $l 2>&1 | sed 's/loop[0-9]*/loop/; s/block [0-9]*/block/; s/=[0-9]*/=/g'; losetup -d $l",
+      name: "device full", fixture: RestoreVolumes.fixture,
+      deviation: Deviation(
+        "B-118",
+        stdout: "ERROR: unable to write to device: No space left on device\n"
+          + "ERROR: device /dev/loop of 27262976 bytes is too small for 146800640 bytes\n"
+          + "ERROR: bad tree block, bytenr mismatch, want=, have=\nERROR: open ctree failed in /dev/loop\n"
+          + "ERROR: restore failed: -5\n", stderr: "", status: 0, files: .unchecked)),
   ]
 
 private let restoreCommandLineCases: [Case] =
@@ -202,6 +213,18 @@ private let unusualCases: [Case] =
         + "btrfs inspect-internal dump-super -s 2 o | grep -c 'match]'", name: "hundreds of chunks",
       fixture: RestoreVolumes.fixture,
       deviation: Deviation("B-103", stdout: good + "3\n", stderr: "", status: 0, files: .unchecked)),
+    // The device has one size: in the superblock, twice, and in the file.
+    Case(
+      "sh btrfs-image -r raid1c3.dump o; { btrfs inspect-internal dump-super o | sed -n 's/.*total_bytes\t*//p'; "
+        + "stat -c %s o; } | uniq | wc -l", name: "one size", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-111", stdout: "1\n", stderr: "", status: 0, files: .unchecked)),
+    // What was interrupted is no file system.
+    Case(
+      "sh { head -c 200000 plain.dump; sleep 3; } | { timeout 1 btrfs-image -r - o || echo $?; }; "
+        + "btrfs inspect-internal dump-super o 2>&1 | head -n 1 | cut -c 1-31", name: "interrupted",
+      fixture: RestoreVolumes.fixture,
+      deviation: Deviation(
+        "B-112", stdout: "124\nERROR: bad magic on superblock \n", stderr: "", status: 0, files: .unchecked)),
     // The generation stays, so the log still fits it.
     Case(
       "sh btrfs-image -r raid1-log.dump o; exec 9</dev/loop-control; flock 9; mkdir m; "

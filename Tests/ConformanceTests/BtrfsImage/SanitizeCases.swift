@@ -47,6 +47,12 @@ private let specialCases: [Case] =
         + "mount -o loop,ro o m; ls m/* | grep -cxF '}        QZjr'; umount m; rmdir m",
       name: "known collisions", fixture: RestoreVolumes.fixture,
       deviation: Deviation("B-101", stdout: "1\n", stderr: "", status: 0, files: .unchecked)),
+    // Nothing that a terminal would obey, and no blank.
+    Case(
+      "sh btrfs-image -s plain.img d; btrfs-image -r d o; exec 9</dev/loop-control; flock 9; mkdir m; "
+        + "mount -o loop,ro o m; find m -mindepth 1 -printf '%f\\n' | LC_ALL=C grep -c '[^!-~]' || :; umount m; rmdir m",
+      name: "garbage", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-106", stdout: "0\n", stderr: "", status: 0, files: .unchecked)),
     // Two runs are alike with -ss and differ with -s.
     Case(
       "sh btrfs-image -ss plain.img d; btrfs-image -ss -t 1 plain.img e; cmp d e && echo alike; "
