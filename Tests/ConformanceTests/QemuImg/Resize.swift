@@ -106,6 +106,18 @@ private let shrunkEmpty = ["1M", "-1M", "64k", "0", "-4M", "3M", "1049088", "512
 /// 10.2 takes options behind the operands as well.
 private let resizeOptions = [
   Case(
+    "sh qemu-img resize -q --shrink t.qcow2 1090560; qemu-img resize -q t.qcow2 4M; qemu-img map t.qcow2; qemu-io -r -c 'read -P 0 1090560 60000' t.qcow2 | grep -c failed",
+    fixture: images,
+    deviation: Deviation(
+      "Q-162",
+      stdout: """
+        Offset          Length          Mapped to       File
+        0               0x10000         0x50000         t.qcow2
+        0x100000        0x10000         0x60000         t.qcow2
+        0
+
+        """, status: 1, files: .unchecked)),
+  Case(
     "resize t.qcow2 1M --shrink", fixture: images,
     deviation: Deviation("Q-34", stdout: "Image resized.\n", stderr: "", status: 0, files: .unchecked)),
   Case(

@@ -47,6 +47,8 @@ extension Qcow2Image {
         } catch {
           throw error.prefixed("Failed to zero out new clusters: ")
         }
+      } else {
+        try clearTail(old..<min(size, old.roundedUp(to: header.clusterSize) ?? size))
       }
       try tables.withLock { (tables) throws(ImageError) in
         try tables.resizeBitmaps(to: size)
@@ -56,6 +58,16 @@ extension Qcow2Image {
       setVirtualSize(old)
       throw error
     }
+  }
+
+  /// The disk's last cluster may hold, beyond the old end, what was cut off once: it must not come back.
+  private func clearTail(_ range: Range<UInt64>) throws(ImageError) {
+    if range.isEmpty { return }
+    // At most a cluster.
+    var buffer = Buffer(Int(range.upperBound - range.lowerBound))
+    var bytes = buffer.mutableBytes
+    try read(into: &bytes, at: range.lowerBound)
+    if !buffer.bytes.isZero { try storeZeros(range) }
   }
 
   private func shrink(to size: UInt64, from old: UInt64, _ header: Qcow2Header) throws(ImageError) {
