@@ -20,7 +20,7 @@ PRODUCTS    := .build/release
 # What Debian has to provide. qemu-block-extra stays out (hence --no-install-recommends): it changes the reference.
 BUILD_PACKAGES := git pkg-config libdeflate-dev zlib1g-dev libzstd-dev
 TEST_PACKAGES  := qemu-utils e2fsprogs ntfs-3g ocfs2-tools btrfs-progs acl attr xz-utils
-BENCH_PACKAGES := hyperfine time xfsprogs util-linux
+BENCH_PACKAGES := hyperfine time xfsprogs util-linux strace
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 

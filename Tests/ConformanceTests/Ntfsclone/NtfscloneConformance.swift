@@ -15,6 +15,10 @@ struct NtfscloneConformance {
     try await Conformance.compare("ntfsclone", table: "ntfs-damage", ntfscloneDamageCases)
   }
 
+  @Test func hostileVolumes() async throws {
+    try await Conformance.compare("ntfsclone", table: "ntfs-hostile", ntfscloneHostileCases)
+  }
+
   @Test func rescue() async throws {
     try await Conformance.compare("ntfsclone", table: "ntfs-rescue", ntfscloneRescueCases)
   }

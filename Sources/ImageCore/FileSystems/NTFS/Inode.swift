@@ -45,7 +45,13 @@ package struct Inode {
     }
     if let list = own.first(where: { $0.type == AttributeType.attributeList && $0.name.isEmpty }) {
       let contents = try contents(of: list, in: record, volume, log: log)
-      let entries = try AttributeListEntry.parse(contents.rawBytes)
+      let entries: [AttributeListEntry]
+      do throws(ImageError) {
+        entries = try AttributeListEntry.parse(contents.rawBytes)
+      } catch {
+        log("Corrupt attribute list entry in MFT record \(record.number)")
+        throw error
+      }
       inode.resolve(entries, list, reader, log: log)
     } else {
       inode.items = own.map { Item(record: 0, attribute: $0) }
@@ -59,7 +65,14 @@ package struct Inode {
     of list: AttributeRecord, in record: FileRecord, _ volume: Volume, log: (String) -> Void
   ) throws(ImageError) -> [UInt8] {
     guard list.isNonResident else { return record.bytes.array(list.value) }
-    guard (0...AttributeListEntry.sizeLimit).contains(list.dataSize), list.lowestVCN == 0 else { throw .system(5) }
+    guard (0...AttributeListEntry.sizeLimit).contains(list.dataSize) else {
+      log("Too large attrlist attribute (\(list.dataSize)), inode \(record.number): \(errorText(5))")
+      throw .system(5)
+    }
+    guard list.lowestVCN == 0 else {
+      log("Error reading attribute value: \(errorText(22))")
+      throw .system(22)
+    }
     let runs = try RunList.decode(record.bytes, list, clusterSize: volume.boot.clusterSize, log: log)
     guard volume.holds(runs) else { throw .system(5) }
     var buffer = Buffer(Int(list.dataSize))
@@ -83,6 +96,11 @@ package struct Inode {
       if entry.type == AttributeType.attributeList { continue }
       let place: Int
       if let known = places[entry.record] {
+        guard records[known].sequenceNumber == entry.sequenceNumber else {
+          log("Found stale mft reference in attribute list!")
+          log("Corrupt attribute list entry in MFT record \(number)")
+          return
+        }
         place = known
       } else {
         guard let record = try? reader.record(entry.record, log: log) else { return }

@@ -26,12 +26,20 @@ package final class VolumeWalk {
   }
 
   /// What the next record is, or nil after the last.
-  package func next() -> Step? {
+  ///
+  /// - Throws: `Reading inode N failed` where a file is neither missing nor unreadable, but makes no sense.
+  package func next() throws(ImageError) -> Step? {
     guard number < volume.recordCount else { return nil }
     defer { number += 1 }
     guard let record = try? reader.record(number, inOrder: true, log: log) else { return .other }
     guard record.isInUse else { return .deleted(record) }
-    guard let inode = try? Inode.open(record, volume, reader, log: log) else { return .other }
-    return .inode(inode)
+    do throws(ImageError) {
+      return .inode(try Inode.open(record, volume, reader, log: log))
+    } catch {
+      guard error.errno == 2 || error.errno == 5 else {
+        throw ImageError("Reading inode \(record.number) failed: \(errorText(error.errno))", errno: error.errno)
+      }
+      return .other
+    }
   }
 }

@@ -100,7 +100,7 @@ final class MetadataSelection: Selection {
   private func takeRecord() throws(ImageError) {
     let number = walk.number
     if number < volume.recordCount { voice.progress(number) }
-    switch walk.next() {
+    switch try walk.next() {
     case nil:
       phase = .end
     case .other:

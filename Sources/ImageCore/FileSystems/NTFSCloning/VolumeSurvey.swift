@@ -43,7 +43,7 @@ package struct VolumeSurvey: Sendable {
       let number = walk.number
       guard number < volume.recordCount else { break }
       progress(number)
-      guard let step = walk.next() else { break }
+      guard let step = try walk.next() else { break }
       if case .inode(let inode) = step, inode.records[0].baseRecord == nil {
         try add(inode, rule, warn: warn, log: log)
       }
