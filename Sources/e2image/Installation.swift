@@ -1,5 +1,4 @@
 import ImageCore
-import Synchronization
 
 /// Installing a normal image on a device (`-I`, ext4-e2image §9.3).
 struct Installation {

@@ -1,5 +1,4 @@
 import ImageCore
-import Synchronization
 
 /// A raw image (`-r`): every block at its own place (ext4-e2image §5, §7).
 struct RawImage {
@@ -67,14 +66,14 @@ struct RawImage {
       workers: E2Image.workers(inOrder: arguments.scrambles), bufferSize: ExtBlockSelection.pieceSize)
     engine.completed = { (segment) throws(ImageError) in progress.advance(by: segment.length) }
     progress.begin()
-    let same = Atomic<UInt64>(0)
+    var sameBlocks: UInt64 = 0
     do throws(ImageError) {
       if arguments.compares {
         let sink = ComparingSink(
           target.file, at: start, blockSize: superblock.blockSize, byteCount: superblock.byteCount, isDryRun: false,
           skipsZeros: target.isNew, tell: { _ in })
         try engine.run(selection(blocks, descending: isAhead), from: source, to: sink)
-        same.store(sink.sameBlocks, ordering: .relaxed)
+        sameBlocks = sink.sameBlocks
       } else {
         let guarding = MoveGuard(
           volume, from: arguments.sourceOffset, to: start, isActive: arguments.isMove, voice, progress)
@@ -92,7 +91,7 @@ struct RawImage {
     progress.end()
     report(source, voice)
     if arguments.compares {
-      voice.line("\(same.load(ordering: .relaxed)) blocks already contained the data to be copied")
+      voice.line("\(sameBlocks) blocks already contained the data to be copied")
     }
   }
 

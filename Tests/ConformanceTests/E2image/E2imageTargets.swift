@@ -4,6 +4,12 @@ let e2imageTargetCases: [Case] =
   moves
   + Case.lines(
     """
+    sh e2image e4.img x; dumpe2fs -i x 2>/dev/null | sha1sum; debugfs -i -R 'stat <2>' x 2>/dev/null | sha1sum; rm x
+    sh e2image bigalloc.img x; dumpe2fs -i x 2>/dev/null | sha1sum; debugfs -i -R 'stat <2>' x 2>/dev/null | sha1sum; rm x
+    sh e2image -r e4.img x; e2fsck -fn x >y 2>/dev/null; echo $?; debugfs -R 'ls -l /d/e' x 2>/dev/null | sha1sum
+    sh e2image -r e2.img x; e2fsck -fn x >y 2>/dev/null; echo $?; dumpe2fs x 2>/dev/null | sha1sum
+    sh e2image -ra e4.img x; m=$(mktemp -d); mount -o loop,ro x $m; (cd $m; find . | sort; find . -type f | sort | xargs sha1sum) | sha1sum; umount $m; rmdir $m; rm x
+    sh e2image e4.img x; dd if=/dev/zero of=e4.img bs=1024 count=190 conv=notrunc status=none; e2image -I e4.img x; e2fsck -fy e4.img >/dev/null 2>&1 || [ $? = 1 ]; e2fsck -fn e4.img >/dev/null 2>&1; echo $?; rm x e4.img
     sh : >x; e2image -ra e2.img x
     sh : >x; e2image -Q e2.img x
     sh seq 1 1000 >x; e2image -Q e2.img x

@@ -2,7 +2,6 @@ import Bytes
 import Copying
 import Ext
 import Storage
-import Synchronization
 
 /// Writes what a normal image holds to where it came from (ext4-e2image §9.3): inode tables, bitmaps, descriptors, and the
 /// superblock last, when everything else is durable.
