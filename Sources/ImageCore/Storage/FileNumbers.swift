@@ -16,6 +16,7 @@ public struct FileNumbers: Sendable {
   /// - Throws: the kernel's text.
   public init(path: String) throws(ImageError) {
     var numbers = clinux_file_numbers()
+    // The path is lent for the call, the structure is the call's own.
     let status = unsafe path.withSystemPath { unsafe clinux_file_numbers(-1, $0, &numbers) }
     if status != 0 { throw .system(status, path: path) }
     self.init(numbers)
@@ -24,6 +25,7 @@ public struct FileNumbers: Sendable {
   /// The file behind standard output; nil when it is closed.
   public static func standardOutput() -> FileNumbers? {
     var numbers = clinux_file_numbers()
+    // Without a path the descriptor counts; the structure is the call's own.
     return unsafe clinux_file_numbers(1, nil, &numbers) == 0 ? FileNumbers(numbers) : nil
   }
 
@@ -104,6 +106,7 @@ private func loopFile(of device: UInt64) -> String {
 
 /// Whether a block device can be opened by itself: then it is neither mounted nor held by another device.
 private func opensExclusively(_ path: String) -> Bool {
+  // The path is lent for the call.
   let descriptor = unsafe path.withSystemPath { unsafe clinux_open($0, O_RDONLY | O_EXCL | O_CLOEXEC, 0) }
   if descriptor >= 0 { close(descriptor) }
   return descriptor >= 0
