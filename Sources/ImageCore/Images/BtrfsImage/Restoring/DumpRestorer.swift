@@ -26,10 +26,8 @@ package struct DumpRestorer: Sendable {
     scan = try MetadumpScan(input, report: report.problem)
   }
 
-  /// Puts all items in their places.
-  ///
-  /// - Throws: when nothing more can be read or written; everything before has been restored.
-  private func copyItems(to target: RestoreTarget, _ repair: BlockRepair) throws(ImageError) {
+  /// Puts all items in their places; when nothing more can be read or written, everything before has been restored.
+  private func copyItems(to target: RestoreTarget, _ repair: BlockRepair) {
     (input as? StreamInput)?.stopKeeping()
     let selection = RestoreSelection(input, report)
     let sink = RestoreSink(input, selection.places, target, repair, report)
@@ -40,6 +38,17 @@ package struct DumpRestorer: Sendable {
     } catch {
       // What was restored is worth having: the rest of the work goes on.
       report.problem(error)
+    }
+  }
+
+  /// Takes away the superblock that a device has: from here on it is no file system until the restore is done.
+  private func invalidate(_ storage: any WritableStorage) throws(ImageError) {
+    guard !storage.growsWithZeros else { return }
+    do throws(ImageError) {
+      try storage.write([UInt8](repeating: 0, count: BtrfsSuperblock.size), at: BtrfsSuperblock.offsets[0])
+      try storage.flush()
+    } catch {
+      throw ImageError("unable to write to device: \(errorText(error.errno))", errno: error.errno)
     }
   }
 
@@ -55,7 +64,9 @@ package struct DumpRestorer: Sendable {
           + "corruption")
     }
     let target = RestoreTarget([storage], .oneDevice(plan.chunks))
-    try copyItems(to: target, BlockRepair(dumped, chunks: plan.isSqueezed ? plan.chunks : nil))
+    let repair = try BlockRepair(dumped, chunks: plan.isSqueezed ? plan.chunks : nil)
+    try invalidate(storage)
+    copyItems(to: target, repair)
     let source = try TreeSource(dumped) { (buffer, address) throws(ImageError) in
       var bytes = buffer.mutableBytes
       try target.read(into: &bytes, at: address)
@@ -81,7 +92,9 @@ package struct DumpRestorer: Sendable {
   /// Restores without regard to the chunk tree: each block where its logical address says (§14.8).
   package func restoreOld(to storage: any WritableStorage) throws(ImageError) {
     let target = RestoreTarget([storage], .identity)
-    try copyItems(to: target, BlockRepair(scan.superblock, chunks: nil))
+    let repair = try BlockRepair(scan.superblock, chunks: nil)
+    try invalidate(storage)
+    copyItems(to: target, repair)
     var superblock = scan.superblock
     superblock.flags |= SuperblockFlag.metadump
     var item = scan.chunks.chunks[0].item
@@ -124,7 +137,9 @@ package struct DumpRestorer: Sendable {
     var numbers: [UInt64: Int] = [:]
     for (index, device) in devices.enumerated() { numbers[device.id] = index }
     let target = RestoreTarget(storages, .devices(scan.chunks, numbers))
-    try copyItems(to: target, BlockRepair(scan.superblock, chunks: nil))
+    let repair = try BlockRepair(scan.superblock, chunks: nil)
+    for storage in storages { try invalidate(storage) }
+    copyItems(to: target, repair)
     try target.writeParity()
     for (index, device) in devices.enumerated() {
       try setSize(of: storages[index], to: device.totalBytes, isExact: false)
