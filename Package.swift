@@ -127,13 +127,13 @@ if Context.environment["FUZZ"] != nil {
     "btrfs-metadump", "btrfs-sanitizer", "btrfs-volume", "codecs", "e2image-normal", "ext-directory", "ext-volume",
     "image-options", "json", "ntfs-volume", "ntfsclone-image", "o2image-packed", "ocfs2-volume",
     "option-string",
-    "qcow2-check", "qcow2-read", "qcow2-write", "sizes", "zero-detection",
+    "qcow2-check", "qcow2-read", "qcow2-snapshots", "qcow2-write", "sizes", "zero-detection",
   ]
   for name in targets {
     package.targets.append(
       .executableTarget(
         name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)",
-        exclude: ["qcow2-check", "qcow2-read", "qcow2-write", "zero-detection"].contains(name) ? [] : ["seeds"],
+        exclude: ["qcow2-check", "qcow2-read", "qcow2-snapshots", "qcow2-write", "zero-detection"].contains(name) ? [] : ["seeds"],
         swiftSettings: settings))
   }
 }

@@ -129,6 +129,33 @@ private final class FailingStorage: WritableStorage {
       try image.write(pattern(8, 4096).rawBytes, at: 8192)
       try image.close()
     },
+    Scenario(testDescription: "snapshots made and deleted") { image in
+      try image.createSnapshot("one", seconds: 1, nanoseconds: 0)
+      try image.createSnapshot("two", seconds: 2, nanoseconds: 0)
+      try image.deleteSnapshot(0)
+      try image.close()
+    },
+    Scenario(testDescription: "a snapshot, a write, back again", clusterSize: 4096, hasZeros: true) { image in
+      try image.createSnapshot("one", seconds: 1, nanoseconds: 0)
+      try image.writeZeros(4096..<65536, mayUnmap: true)
+      try image.flush()
+      try image.applySnapshot("one")
+      try image.close()
+    },
+    Scenario(testDescription: "counts of another width, and version 2") { image in
+      var options = OptionValues(Qcow2Format.amendOptions)
+      options.set("refcount_bits", number: 64)
+      try image.amend(options) { _ in }
+      options.set("refcount_bits", number: 16)
+      options.set("compat", text: "0.10")
+      try image.amend(options) { _ in }
+      try image.close()
+    },
+    Scenario(testDescription: "bitmaps edited") { image in
+      try image.editBitmap("b", .add(granularity: 512))
+      try image.editBitmap("b", .merge(BitmapContents(granularity: 65536, diskSize: 256 << 10, bits: [5])))
+      try image.close()
+    },
   ]
 
   @Test(arguments: scenarios, [true, false])

@@ -74,6 +74,9 @@ import Testing
       image = try test.open()
     }
 
+    /// Identifiers of the snapshots, and what the disk was then.
+    private var snapshots: [(id: String, model: [UInt8])] = []
+
     private mutating func range(unit: Int = 512) -> Range<Int> {
       let units = model.count / unit
       let start = Int.random(in: 0..<units, using: &generator)
@@ -83,7 +86,7 @@ import Testing
     }
 
     mutating func step(maximum: Int) throws {
-      switch Int.random(in: 0..<20, using: &generator) {
+      switch Int.random(in: 0..<23, using: &generator) {
       case 0..<6:
         let range = range()
         let bytes = generator.bytes(range.count)
@@ -115,9 +118,27 @@ import Testing
         try image.close()
         try verify(mayLeak: false)
         image = try test.open()
+      case 19..<22 where setup.refcountBits > 1:
+        try changeSnapshots()
       default:
         try compare(image)
       }
+    }
+
+    private mutating func changeSnapshots() throws {
+      let index = Int.random(in: 0..<5, using: &generator)
+      if index >= snapshots.count {
+        try image.createSnapshot("snapshot", seconds: 1, nanoseconds: 0)
+        snapshots.append((image.snapshots.last?.id ?? "", model))
+      } else if Bool.random(using: &generator) {
+        try image.deleteSnapshot(index)
+        snapshots.remove(at: index)
+      } else {
+        try image.applySnapshot(snapshots[index].id)
+        model = snapshots[index].model
+      }
+      try image.flush()
+      try verify(mayLeak: false)
     }
 
     private mutating func discard(_ range: Range<Int>) throws {
@@ -151,6 +172,7 @@ import Testing
     }
 
     private mutating func resize(maximum: Int) throws {
+      if setup.version == 2 && !snapshots.isEmpty { return }
       let size = Int.random(in: 100...maximum / 512, using: &generator) * 512
       // A layer below that is larger than the disk was is covered with zeros, for which version 2 has no entries.
       if setup.version == 2 && setup.hasBacking && (size < backingSize || model.count < backingSize) { return }
@@ -184,7 +206,12 @@ import Testing
     private func verify(mayLeak: Bool) throws {
       let check = try test.check()
       #expect(check.messages == [])
-      try compare(try test.open(.read))
+      let written = try test.open(.read)
+      try compare(written)
+      for (index, snapshot) in snapshots.enumerated() {
+        let bytes = try written.openSnapshot(index).allBytes()
+        #expect(bytes == snapshot.model, "snapshot \(index)")
+      }
     }
 
     mutating func finish() throws {
