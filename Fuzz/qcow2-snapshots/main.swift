@@ -2,10 +2,11 @@ import FuzzSupport
 import ImageCore
 
 // Snapshots are made, gone back to and deleted, bitmaps are edited, options amended, on images that we did not make: each
-// operation may fail, but it must end, and what was sound must stay so.
+// operation may fail, but it must end, and what was sound must stay so. Counts behind the file's end, which a check does
+// not see, may show as leaks once the file has grown.
 fuzz { bytes in
   let storage = MemoryStorage(bytes.array(0..<bytes.byteCount))
-  let wasSound = isSound(storage)
+  let wasSound = isSound(storage, mayLeak: false)
   for step in 0..<6 {
     guard let image = openQcow2(storage, use: .write) as? Qcow2Image else { return }
     do throws(ImageError) {
@@ -22,7 +23,7 @@ fuzz { bytes in
       // Any error will do.
     }
   }
-  if wasSound { precondition(isSound(storage), "was sound, and is not any longer") }
+  if wasSound { precondition(isSound(storage, mayLeak: true), "was sound, and is not any longer") }
 }
 
 private func editBitmaps(_ image: Qcow2Image) throws(ImageError) {
@@ -48,10 +49,10 @@ private func amend(_ image: Qcow2Image, _ name: String, _ number: UInt64, versio
 }
 
 /// Whether a check finds nothing at all, and everything can be opened.
-private func isSound(_ storage: MemoryStorage) -> Bool {
+private func isSound(_ storage: MemoryStorage, mayLeak: Bool) -> Bool {
   guard let image = openQcow2(storage, use: .read, isCheck: true) as? any CheckableImage,
     let result = try? image.check(repair: .none, message: { _ in })
   else { return false }
-  return result.corruptions == 0 && result.leaks == 0 && result.checkErrors == 0
+  return result.corruptions == 0 && (mayLeak || result.leaks == 0) && result.checkErrors == 0
     && openQcow2(storage, use: .read) != nil
 }

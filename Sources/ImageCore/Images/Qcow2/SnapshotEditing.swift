@@ -197,9 +197,8 @@ extension Qcow2Tables {
     let refcounts = try writer().refcounts
     for clusters in new.clusters { try refcounts.lower(clusters) }
     try refcounts.writeBack()
-    if refcounts.storage.growsWithZeros && refcounts.storage.length > new.fileLength {
-      try refcounts.storage.resize(to: max(new.fileLength, refcounts.endOfUse() << UInt64(header.clusterBits)))
-    }
+    let end = max(new.fileLength, try refcounts.endOfUse() << UInt64(header.clusterBits))
+    if refcounts.storage.growsWithZeros && refcounts.storage.length > end { try refcounts.storage.resize(to: end) }
   }
 
   /// The clusters of a snapshot's L1 table.
