@@ -5,7 +5,7 @@ import ImageCore
 // operation may fail, but it must end, and what was sound must stay so. Counts behind the file's end, which a check does
 // not see, may show as leaks once the file has grown.
 fuzz { bytes in
-  let storage = MemoryStorage(bytes.array(0..<bytes.byteCount))
+  let storage = MemoryStorage(bytes.array(0..<bytes.byteCount), limit: 16 << 20)
   let wasSound = isSound(storage, mayLeak: false)
   for step in 0..<6 {
     guard let image = openQcow2(storage, use: .write) as? Qcow2Image else { return }
