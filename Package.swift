@@ -123,17 +123,17 @@ if Context.environment["FUZZ"] != nil {
     .target(
       name: "FuzzSupport", dependencies: ["CFuzzer", "ImageCore"], path: "Fuzz/Support", swiftSettings: settings),
   ]
-  let targets = [
+  // These read the images of Fuzz/seeds; the others have seeds of their own.
+  let readers = ["qcow2-check", "qcow2-read", "qcow2-snapshots", "qcow2-write", "zero-detection"]
+  let parsers = [
     "btrfs-metadump", "btrfs-sanitizer", "btrfs-volume", "codecs", "e2image-normal", "ext-directory", "ext-volume",
-    "image-options", "json", "ntfs-volume", "ntfsclone-image", "o2image-packed", "ocfs2-volume",
-    "option-string",
-    "qcow2-check", "qcow2-read", "qcow2-snapshots", "qcow2-write", "sizes", "zero-detection",
+    "image-options", "json", "ntfs-volume", "ntfsclone-image", "o2image-packed", "ocfs2-volume", "option-string",
+    "sizes",
   ]
-  for name in targets {
+  for name in readers + parsers {
     package.targets.append(
       .executableTarget(
         name: "fuzz-\(name)", dependencies: ["FuzzSupport", "ImageCore"], path: "Fuzz/\(name)",
-        exclude: ["qcow2-check", "qcow2-read", "qcow2-snapshots", "qcow2-write", "zero-detection"].contains(name) ? [] : ["seeds"],
-        swiftSettings: settings))
+        exclude: readers.contains(name) ? [] : ["seeds"], swiftSettings: settings))
   }
 }
