@@ -70,5 +70,7 @@ enum E2imageScript {
   }
 }
 
-/// Hides times and rates of the progress display.
-let progressMask = Mask("in [0-9:]+ (at [0-9.]+ MB/s)?       ", "in …")
+/// Hides what is the machine's in the progress display: time, speed, and how often it was renewed.
+let progressMask = Mask(
+  #"(\u0008+[0-9]+ / [0-9]+ blocks \([0-9]+%\)[^\r\u0008]*)*\rCopied ([0-9]+ / [0-9]+ blocks \([0-9]+%\)) "#
+    + #"in [0-9:]+ (at [0-9.]+ MB/s)?       "#, "\rCopied $2 in …")
