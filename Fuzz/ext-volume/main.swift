@@ -54,6 +54,8 @@ func walk(_ volume: ExtVolume, _ blocks: ExtImageBlocks) {
     precondition(segment.offset >= last && segment.length > 0 && segment.offset + segment.length <= end)
     last = segment.offset + segment.length
     _ = layout.place(segment.offset / UInt64(volume.superblock.blockSize))
+    // Holes are as long as they are, and nobody reads them.
+    guard segment.kind == .data else { continue }
     var all = buffer.mutableBytes
     var bytes = all.slice(0..<Int(segment.length))
     try? source.read(into: &bytes, at: segment.offset)

@@ -93,7 +93,8 @@ package final class ExtScan {
     if first >> bits < valid.lowerBound { tellOutside(first...min(last, (valid.lowerBound << bits) - 1), map) }
     if last >> bits >= valid.upperBound { tellOutside(max(first, valid.upperBound << bits)...last, map) }
     let start = max(first >> bits, valid.lowerBound)
-    let end = min((last >> bits) + 1, valid.upperBound)
+    // A run may reach the largest number there is.
+    let end = min(last >> bits, valid.upperBound - 1) + 1
     return start < end ? start..<end : nil
   }
 
