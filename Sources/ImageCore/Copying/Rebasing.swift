@@ -79,6 +79,8 @@ private struct RebaseSides: Sendable {
 private final class RebaseSelection: Selection {
   private let sides: RebaseSides
   private let unit: UInt64
+  /// What the image allocates as a whole, at most ``unit``.
+  private let allocationUnit: UInt64
   private let segmentSize: UInt64
   private let size: UInt64
   /// The layers above the new one, when that is a layer below the image; nil when it is not.
@@ -90,6 +92,7 @@ private final class RebaseSelection: Selection {
     self.sides = sides
     self.unit = unit
     self.segmentSize = segmentSize
+    allocationUnit = min(unit, sides.image.allocationUnit)
     size = sides.image.virtualSize
     if let new = sides.new, sides.image.layers.dropFirst().contains(where: { $0 === new }) {
       layersAboveNew = sides.image.layers(above: new)
@@ -118,7 +121,24 @@ private final class RebaseSelection: Selection {
     let end = offset + length
     if end >= size { return (size, kind) }
     let whole = end.roundedDown(to: unit)
-    return whole > offset ? (whole, kind) : (min(size, offset.saturatingAdd(unit)), .data)
+    if whole > offset { return (whole, kind) }
+    if try isUnitFree() { return (min(size, offset.saturatingAdd(unit)), .data) }
+    // The image holds a part of the unit already: what it holds must stay.
+    let part = end.roundedDown(to: allocationUnit)
+    return part > offset ? (part, kind) : (min(size, offset.saturatingAdd(allocationUnit)), .data)
+  }
+
+  /// Whether the image has nothing of its own in the unit that begins at the present offset.
+  private func isUnitFree() throws(ImageError) -> Bool {
+    if allocationUnit == unit { return true }
+    guard offset % unit == 0 else { return false }
+    let limit = min(unit, size - offset)
+    do throws(ImageError) {
+      let own = try sides.image.layerExtent(at: offset, limit: limit)
+      return own.length == limit && own.flags.isDisjoint(with: [.data, .zero])
+    } catch {
+      throw ImageError("error while reading image metadata: \(errorText(error.errno))", errno: error.errno)
+    }
   }
 
   /// How the bytes at the present offset compare, as far as the tables tell; nil: no difference.
@@ -245,7 +265,9 @@ private final class RebaseSink: CopySource, CopySink {
 
   /// Whether a segment is a cluster of which the image has nothing.
   private func isCompressible(_ segment: Segment) throws(ImageError) -> Bool {
-    guard let size = compression.map({ UInt64($0.clusterSize) }), segment.offset % size == 0 else { return false }
+    guard let size = compression.map({ UInt64($0.clusterSize) }), segment.offset % size == 0,
+      segment.length == size || segment.offset + segment.length == sides.image.virtualSize
+    else { return false }
     let extent = try sides.image.layerExtent(at: segment.offset, limit: segment.length)
     return extent.length == segment.length && extent.flags.isDisjoint(with: [.data, .zero])
       && extent.hostOffset == nil

@@ -11,7 +11,8 @@ struct RandomWalk {
     ProcessInfo.processInfo.environment[name].flatMap(Int.init) ?? value
   }
 
-  static let seeds = (0..<setting("RANDOM_WALKS", 12)).map { setting("RANDOM_WALK_SEED", 1) + $0 }
+  /// The last ones once found that a rebase with compression stored over subclusters that the image held.
+  static let seeds = (0..<setting("RANDOM_WALKS", 12)).map { setting("RANDOM_WALK_SEED", 1) + $0 } + [7011, 7047]
 
   @Test(arguments: seeds) func sequence(seed: Int) async throws {
     let tools = try Tools(tool: "qemu-img")
