@@ -8,48 +8,13 @@ enum BlockMapItem {
   case data(UInt64, UInt64)
 }
 
-/// Walks block maps. One for a whole scan: it knows how many blocks of maps there can be.
-final class BlockMapWalker {
-  private let volume: ExtVolume
-  /// Blocks of maps that may still be read: there are no more than blocks in the device, and a map whose parts lead to
-  /// each other over and over is not followed for ever.
-  private var budget: UInt64
+/// How the parts of block maps are laid out (ext4-e2image §3.2).
+enum BlockMap {
   /// Deeper trees than the format allows need not be followed (the kernel's limit).
-  private static let depthLimit = 5
+  static let depthLimit = 5
 
-  init(_ volume: ExtVolume) {
-    self.volume = volume
-    let length = volume.storage.length
-    // A hole has no map; a device does not say what it has.
-    let allocated = volume.storage.allocatedSize.flatMap { $0 > 0 ? min($0, length) : nil } ?? length
-    budget = 2 * (allocated / UInt64(volume.superblock.blockSize)) + 1024
-  }
-
-  /// Whether the map (60 bytes) of an inode names blocks that hold parts of it, or is damaged.
-  static func hasIndexBlocks(_ inode: ExtInode, _ map: RawSpan) -> Bool {
-    guard inode.hasExtents else { return !map.isZero(48..<60) }
-    guard let header = NodeHeader(map) else { return !map.isZero }
-    return header.depth > 0
-  }
-
-  /// Tells `visit` what the map (60 bytes) of an inode holds. A damaged part is passed over.
-  ///
-  /// - Returns: what is wrong with the first such part.
-  func walk(_ inode: ExtInode, _ map: RawSpan, _ visit: (BlockMapItem) -> Void) -> ImageError? {
-    if inode.translatorBlock != 0 { visit(.index(inode.translatorBlock)) }
-    return inode.hasExtents ? walkExtents(map, visit) : walkIndirect(map, visit)
-  }
-
-  private func read(_ block: UInt64, otherwise error: ImageError) throws(ImageError) -> [UInt8] {
-    guard budget > 0 else { throw error }
-    budget -= 1
-    return try volume.readBlock(block)
-  }
-
-  // MARK: Extents
-
-  /// The header of a node: entries in use, and the depth of the tree below.
-  private struct NodeHeader {
+  /// The header of a node of a tree of extents: entries in use, and the depth of the tree below.
+  struct NodeHeader {
     let entryCount: Int
     let depth: Int
     static let size = 12
@@ -66,115 +31,66 @@ final class BlockMapWalker {
     }
   }
 
-  private func walkExtents(_ map: RawSpan, _ visit: (BlockMapItem) -> Void) -> ImageError? {
-    if map.isZero { return nil }
-    guard let header = NodeHeader(map) else { return ExtError.corruptExtentHeader }
-    var tree = ExtentWalk(path: [], damage: nil)
-    walkNode(map, header.entryCount, level: header.depth, &tree, visit)
-    return tree.damage
+  /// Whether the map (60 bytes) of an inode names blocks that hold parts of it, or is damaged.
+  static func hasIndexBlocks(_ inode: ExtInode, _ map: RawSpan) -> Bool {
+    guard inode.hasExtents else { return !map.isZero(48..<60) }
+    guard let header = NodeHeader(map) else { return !map.isZero }
+    return header.depth > 0
   }
 
-  private struct ExtentWalk {
-    /// The nodes above, without the root.
-    var path: [UInt64]
-    var damage: ImageError?
-  }
-
-  /// - Parameter level: levels below this node, by the depth that the root names.
-  private func walkNode(
-    _ node: RawSpan, _ entryCount: Int, level: Int, _ tree: inout ExtentWalk, _ visit: (BlockMapItem) -> Void
-  ) {
-    for entry in 0..<entryCount {
-      let start = NodeHeader.size + entry * 12
-      if level == 0 {
-        visitExtent(node, at: start, visit)
-        continue
-      }
-      let child =
-        UInt64(node.littleEndian(at: start + 4, as: UInt32.self))
-        | UInt64(node.littleEndian(at: start + 8, as: UInt16.self)) << 32
-      visit(.index(child))
-      do throws(ImageError) {
-        if tree.path.contains(child) { throw ExtError.extentCycle }
-        if tree.path.count == BlockMapWalker.depthLimit { throw ExtError.corruptExtentHeader }
-        let bytes = try read(child, otherwise: ExtError.extentCycle)
-        guard let header = NodeHeader(bytes.rawBytes) else { throw ExtError.corruptExtentHeader }
-        if header.entryCount == 0 { throw ExtError.emptyExtentNode }
-        tree.path.append(child)
-        walkNode(bytes.rawBytes, header.entryCount, level: level - 1, &tree, visit)
-        tree.path.removeLast()
-      } catch {
-        if tree.damage == nil { tree.damage = error }
-      }
-    }
-  }
-
-  /// Visits what a leaf's entry names, whatever others say about the same part of the file.
-  private func visitExtent(_ node: RawSpan, at start: Int, _ visit: (BlockMapItem) -> Void) {
+  /// What an entry of a leaf names, whatever others say about the same part of the file.
+  static func extent(_ node: RawSpan, _ entry: Int) -> BlockMapItem {
+    let start = NodeHeader.size + entry * 12
     let length = UInt64(node.littleEndian(at: start + 4, as: UInt16.self))
     let physical =
       UInt64(node.littleEndian(at: start + 8, as: UInt32.self))
       | UInt64(node.littleEndian(at: start + 6, as: UInt16.self)) << 32
     // Unwritten extents are treated as data: their length has 2^15 added.
-    visit(.data(physical, length > 32768 ? length - 32768 : length))
+    return .data(physical, length > 32768 ? length - 32768 : length)
   }
 
-  // MARK: Indirect blocks
-
-  private func walkIndirect(_ map: RawSpan, _ visit: (BlockMapItem) -> Void) -> ImageError? {
-    var run = DataRun()
-    var damage: ImageError?
-    for index in 0..<12 { run.add(UInt64(map.littleEndian(at: index * 4, as: UInt32.self)), visit) }
-    run.flush(visit)
-    for level in 1...3 {
-      walkIndirect(UInt64(map.littleEndian(at: 44 + level * 4, as: UInt32.self)), level: level, &damage, visit)
-    }
-    return damage
+  /// The node below that an entry names.
+  static func child(_ node: RawSpan, _ entry: Int) -> UInt64 {
+    let start = NodeHeader.size + entry * 12
+    return UInt64(node.littleEndian(at: start + 4, as: UInt32.self))
+      | UInt64(node.littleEndian(at: start + 8, as: UInt16.self)) << 32
   }
 
-  /// - Parameter level: 1 for a block that names contents, 2 and 3 for those above.
-  private func walkIndirect(
-    _ block: UInt64, level: Int, _ damage: inout ImageError?, _ visit: (BlockMapItem) -> Void
-  ) {
-    if block == 0 { return }
-    visit(.index(block))
-    let bytes: [UInt8]
-    do throws(ImageError) {
-      let error = [ExtError.badIndirect, ExtError.badDoubleIndirect, ExtError.badTripleIndirect][level - 1]
-      guard (volume.superblock.firstDataBlock..<volume.superblock.blockCount).contains(block) else { throw error }
-      bytes = try read(block, otherwise: error)
-    } catch {
-      if damage == nil { damage = error }
-      return
-    }
-    let span = bytes.rawBytes
-    var run = DataRun()
-    for offset in stride(from: 0, to: span.byteCount, by: 4) {
-      let child = UInt64(span.littleEndian(at: offset, as: UInt32.self))
-      if level > 1 {
-        walkIndirect(child, level: level - 1, &damage, visit)
-      } else {
-        run.add(child, visit)
+  /// The blocks that numbers of 32 bits name, those that follow each other put together; 0 is a hole.
+  static func forEachRun(of numbers: RawSpan, _ visit: (BlockMapItem) -> Void) {
+    var first: UInt64 = 0
+    var count: UInt64 = 0
+    for offset in stride(from: 0, to: numbers.byteCount, by: 4) {
+      let block = UInt64(numbers.littleEndian(at: offset, as: UInt32.self))
+      if block == 0 { continue }
+      if block != first + count || count == 0 {
+        if count > 0 { visit(.data(first, count)) }
+        first = block
+        count = 0
       }
-    }
-    run.flush(visit)
-  }
-
-  /// Blocks that follow each other, put together.
-  private struct DataRun {
-    private var first: UInt64 = 0
-    private var count: UInt64 = 0
-
-    mutating func add(_ block: UInt64, _ visit: (BlockMapItem) -> Void) {
-      if block == 0 { return }
-      if block != first + count { flush(visit) }
-      if count == 0 { first = block }
       count += 1
     }
+    if count > 0 { visit(.data(first, count)) }
+  }
+}
 
-    mutating func flush(_ visit: (BlockMapItem) -> Void) {
-      if count > 0 { visit(.data(first, count)) }
-      count = 0
-    }
+/// How many blocks of maps may still be read in a scan: there are no more than blocks in the device, and a map whose parts
+/// lead to each other over and over is not followed for ever.
+final class BlockMapBudget {
+  private var left: UInt64
+
+  init(_ volume: ExtVolume) {
+    let length = volume.storage.length
+    // A hole has no map; a device does not say what it has.
+    let allocated = volume.storage.allocatedSize.flatMap { $0 > 0 ? min($0, length) : nil } ?? length
+    left = 2 * (allocated / UInt64(volume.superblock.blockSize)) + 1024
+  }
+
+  /// Takes one block off.
+  ///
+  /// - Throws: `error` when nothing is left.
+  func spend(otherwise error: ImageError) throws(ImageError) {
+    guard left > 0 else { throw error }
+    left -= 1
   }
 }

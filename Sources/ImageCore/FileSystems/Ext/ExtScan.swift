@@ -38,6 +38,10 @@ package final class ExtScan {
   private let volume: ExtVolume
   private let rule: Rule
   private let report: (Finding) -> Void
+  private let sweep: BlockMapSweep
+  /// Inodes of the present sweep of which something has to be told, and what, when a walk by itself finds nothing.
+  private var troubled: [UInt32: ImageError?] = [:]
+  private static let troubleLimit = 4096
   private let walker: BlockMapWalker
   private let inodeRules: ExtInode.Rules
   private let valid: Range<UInt64>
@@ -50,10 +54,16 @@ package final class ExtScan {
   private static let windowSize = 1 << 20
 
   /// A scan of `volume` that tells `report` what it meets.
-  package init(_ volume: ExtVolume, _ rule: Rule, report: @escaping (Finding) -> Void) {
+  package convenience init(_ volume: ExtVolume, _ rule: Rule, report: @escaping (Finding) -> Void) {
+    self.init(volume, rule, sweepLimit: BlockMapSweep.defaultLimit, report: report)
+  }
+
+  /// - Parameter sweepLimit: how many blocks of maps are collected before they are read.
+  init(_ volume: ExtVolume, _ rule: Rule, sweepLimit: Int, report: @escaping (Finding) -> Void) {
     self.volume = volume
     self.rule = rule
     self.report = report
+    sweep = BlockMapSweep(volume, limit: sweepLimit)
     walker = BlockMapWalker(volume)
     inodeRules = ExtInode.Rules(volume.superblock)
     valid = volume.superblock.clusters
@@ -75,36 +85,55 @@ package final class ExtScan {
 
   // MARK: Marking
 
+  private enum Map: String {
+    case inUse = "in-use block map"
+    case scramble = "scramble block map"
+  }
+
+  /// Marks a run of blocks of the volume itself, and tells which of them are outside.
   private func mark(_ first: UInt64, _ count: UInt64) {
+    if !markQuietly(first, count) { tellOutside(first, count, .inUse) }
+  }
+
+  /// Marks a run of blocks.
+  ///
+  /// - Returns: whether all of them are in the file system; the others are not marked, but counted.
+  private func markQuietly(_ first: UInt64, _ count: UInt64) -> Bool {
     found.markCount &+= count
-    guard count > 0 else { return }
-    if let inside = inside(first, count, of: "in-use block map") { found.clusters.insert(inside) }
+    guard count > 0 else { return true }
+    if let inside = inside(first, count) { found.clusters.insert(inside) }
+    return isInside(first, count)
   }
 
-  private func markDirectory(_ first: UInt64, _ count: UInt64) {
-    guard count > 0 else { return }
-    if let inside = inside(first, count, of: "scramble block map") { found.directories.insert(inside) }
+  /// Whether all of `count` (> 0) blocks are in the file system.
+  private func isInside(_ first: UInt64, _ count: UInt64) -> Bool {
+    first >> clusterBits >= valid.lowerBound && first.saturatingAdd(count - 1) >> clusterBits < valid.upperBound
   }
 
-  /// The clusters of `count` (> 0) blocks that are in the file system; the other blocks are named one by one, in order.
-  private func inside(_ first: UInt64, _ count: UInt64, of map: String) -> Range<UInt64>? {
+  /// The clusters of `count` (> 0) blocks that are in the file system.
+  private func inside(_ first: UInt64, _ count: UInt64) -> Range<UInt64>? {
+    let start = max(first >> clusterBits, valid.lowerBound)
+    // A run may reach the largest number there is.
+    let end = min(first.saturatingAdd(count - 1) >> clusterBits, valid.upperBound - 1) + 1
+    return start < end ? start..<end : nil
+  }
+
+  /// Names those of `count` blocks one by one, in order, that are not in the file system.
+  private func tellOutside(_ first: UInt64, _ count: UInt64, _ map: Map) {
+    guard count > 0, !isInside(first, count) else { return }
     let bits = clusterBits
     let last = first.saturatingAdd(count - 1)
     if first >> bits < valid.lowerBound { tellOutside(first...min(last, (valid.lowerBound << bits) - 1), map) }
     if last >> bits >= valid.upperBound { tellOutside(max(first, valid.upperBound << bits)...last, map) }
-    let start = max(first >> bits, valid.lowerBound)
-    // A run may reach the largest number there is.
-    let end = min(last >> bits, valid.upperBound - 1) + 1
-    return start < end ? start..<end : nil
   }
 
-  private func tellOutside(_ blocks: ClosedRange<UInt64>, _ name: String) {
+  private func tellOutside(_ blocks: ClosedRange<UInt64>, _ map: Map) {
     for block in blocks {
       guard linesLeft > 0 else { return }
       linesLeft -= 1
-      let position = block >> clusterBits
       report(
-        .outside("Illegal block number passed to ext2fs_mark_block_bitmap #\(position) for \(name)"))
+        .outside(
+          "Illegal block number passed to ext2fs_mark_block_bitmap #\(block >> clusterBits) for \(map.rawValue)"))
       if linesLeft == 0 { report(.outside("Further illegal block numbers are not listed")) }
     }
   }
@@ -148,9 +177,14 @@ package final class ExtScan {
       }
       scanTable(group, number, used: used, metadataInodes, &window)
     }
+    finishSweep()
   }
 
-  private func damaged(_ error: ImageError, _ text: String) { report(.damage(error.suffixed(text))) }
+  /// Tells of damage to a table, behind everything that is to be told of the inodes before it.
+  private func damaged(_ error: ImageError, _ text: String) {
+    finishSweep()
+    report(.damage(error.suffixed(text)))
+  }
 
   /// Looks at the first `used` inodes of a group.
   private func scanTable(
@@ -212,29 +246,87 @@ package final class ExtScan {
     }
   }
 
-  /// Marks what belongs to an inode (§4.2).
+  /// What an image needs of an inode's block map (§4.2); nil for nothing.
+  private func wanted(
+    _ inode: ExtInode, _ map: RawSpan, _ number: UInt64, _ metadataInodes: [UInt32]
+  ) -> BlockMapSweep.Owner? {
+    guard inode.hasBlocks else { return nil }
+    // There are no more inodes than 32 bits can number.
+    let number = UInt32(truncatingIfNeeded: number)
+    let takesData =
+      inode.isDirectory || inode.isSymbolicLink || rule.includesData || metadataInodes.contains(number)
+    // Most maps have no blocks of their own: without contents there is nothing to walk for.
+    if !takesData, inode.translatorBlock == 0, !BlockMap.hasIndexBlocks(inode, map) { return nil }
+    // The Hurd's translator is looked at with the map only.
+    guard takesData || inode.hasExtents || !map.isZero(48..<60) else { return nil }
+    return BlockMapSweep.Owner(
+      inode: number, isDirectory: inode.isDirectory, takesData: takesData, hasExtents: inode.hasExtents)
+  }
+
+  /// Marks what belongs to an inode; the parts of its map are read later.
   private func visit(_ bytes: RawSpan, _ number: UInt64, _ metadataInodes: [UInt32]) {
     let inode = ExtInode(bytes, inodeRules)
-    if inode.attributeBlock != 0 { mark(inode.attributeBlock, 1) }
-    guard inode.hasBlocks else { return }
-    let isMetadata =
-      inode.isDirectory || inode.isSymbolicLink
-      || (number <= UInt64(UInt32.max) && metadataInodes.contains(UInt32(number)))
-    let takesData = isMetadata || rule.includesData
     let map = bytes.slice(ExtInode.map)
-    // Most maps have no blocks of their own: without contents there is nothing to walk for.
-    if !takesData, inode.translatorBlock == 0, !BlockMapWalker.hasIndexBlocks(inode, map) { return }
-    // The Hurd's translator is looked at with the map only.
-    guard takesData || inode.hasExtents || !map.isZero(48..<60) else { return }
+    if inode.attributeBlock != 0, !markQuietly(inode.attributeBlock, 1) {
+      trouble(UInt32(truncatingIfNeeded: number), nil)
+    }
+    guard let owner = wanted(inode, map, number, metadataInodes) else { return }
+    sweep.begin(inode, map, owner) { take($0, of: owner) }
+    if sweep.isFull || troubled.count >= ExtScan.troubleLimit { finishSweep() }
+  }
+
+  private func take(_ event: BlockMapSweep.Event, of owner: BlockMapSweep.Owner) {
+    switch event {
+    case .item(.index(let block)):
+      if !markQuietly(block, 1) { trouble(owner.inode, nil) }
+    case .item(.data(let first, let count)):
+      guard owner.takesData, count > 0 else { return }
+      if !markQuietly(first, count) { trouble(owner.inode, nil) }
+      if owner.isDirectory, rule.findsDirectories, let inside = inside(first, count) {
+        found.directories.insert(inside)
+      }
+    case .damage(let error): trouble(owner.inode, error)
+    }
+  }
+
+  private func trouble(_ inode: UInt32, _ error: ImageError?) {
+    if let known = troubled[inode], known != nil || error == nil { return }
+    troubled[inode] = .some(error)
+  }
+
+  // MARK: What is told of inodes
+
+  /// Reads what is left of the maps that were begun, and tells what there is to tell of them, in the inodes' order.
+  private func finishSweep() {
+    sweep.drain { owner, event in take(event, of: owner) }
+    let inodes = troubled.sorted { $0.key < $1.key }
+    troubled = [:]
+    for (inode, error) in inodes { tell(of: inode, error) }
+  }
+
+  /// Walks through an inode's map again, by itself, and tells what is wrong in the order of the map.
+  ///
+  /// - Parameter found: what was wrong before; told if nothing else is.
+  private func tell(of number: UInt32, _ found: ImageError?) {
+    let index = UInt64(number) - 1
+    let place =
+      volume.offset(ofBlock: volume.groups[index / superblock.inodesPerGroup].inodeTable)
+      + index % superblock.inodesPerGroup * UInt64(superblock.inodeSize)
+    guard let array = try? ExtVolume.read(volume.storage, at: place, count: ExtInode.usedSize) else { return }
+    let bytes = array.rawBytes
+    let inode = ExtInode(bytes, inodeRules)
+    let map = bytes.slice(ExtInode.map)
+    if inode.attributeBlock != 0 { tellOutside(inode.attributeBlock, 1, .inUse) }
+    guard let owner = wanted(inode, map, UInt64(number), superblock.metadataInodes) else { return }
     let damage = walker.walk(inode, map) { item in
       switch item {
-      case .index(let block): mark(block, 1)
+      case .index(let block): tellOutside(block, 1, .inUse)
       case .data(let first, let count):
-        guard takesData else { return }
-        mark(first, count)
-        if inode.isDirectory, rule.findsDirectories { markDirectory(first, count) }
+        guard owner.takesData else { return }
+        tellOutside(first, count, .inUse)
+        if owner.isDirectory, rule.findsDirectories { tellOutside(first, count, .scramble) }
       }
     }
-    if let damage { damaged(damage, "while iterating over inode \(number)") }
+    if let damage = damage ?? found { report(.damage(damage.suffixed("while iterating over inode \(number)"))) }
   }
 }
