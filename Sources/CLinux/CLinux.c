@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 
 // ---- getopt_long ----------------------------------------------------------------------------------------------------
 
@@ -184,4 +185,9 @@ int clinux_file_numbers(int fd, const char *path, struct clinux_file_numbers *nu
   if ((path != NULL ? stat(path, &status) : fstat(fd, &status)) != 0) return errno;
   *numbers = (struct clinux_file_numbers){.device = status.st_dev, .inode = status.st_ino, .own_device = status.st_rdev};
   return 0;
+}
+
+int clinux_terminal_is_raw(int fd) {
+  struct termios settings;
+  return tcgetattr(fd, &settings) == 0 && (settings.c_oflag & (OPOST | ONLCR)) != (OPOST | ONLCR);
 }

@@ -83,6 +83,7 @@ private struct FoundContents {
       var label = signature.label.map { bytes($0.offset, $0.length) } ?? []
       label = Array(label.prefix { $0 != 0 })
       while label.last == UInt8(ascii: " ") { label.removeLast() }
+      if type == "ntfs" { label = FoundContents.ntfsLabel(storage) }
       self.label = label == Array("NO NAME".utf8) ? [] : label
       return
     }
@@ -103,6 +104,25 @@ private struct FoundContents {
       type = features.compatible & 0x4 != 0 ? "ext3" : "ext2"
     }
     label = Array(span.array(0x78..<0x88).prefix { $0 != 0 })
+  }
+}
+
+extension FoundContents {
+  /// The name of an NTFS volume, which the fourth record of $MFT holds.
+  fileprivate static func ntfsLabel(_ storage: any Storage) -> [UInt8] {
+    guard let head = try? storage.readArray(at: 0, count: BootSector.size),
+      let boot = try? BootSector(head.rawBytes, log: { _ in })
+    else { return [] }
+    let place = boot.tableCluster * UInt64(boot.clusterSize) + 3 * UInt64(boot.recordSize)
+    guard let contents = try? storage.readArray(at: place, count: boot.recordSize) else { return [] }
+    let record = FileRecord(number: 3, contents: contents)
+    guard let name = record.attributes.first(where: { $0.type == AttributeType.volumeName && !$0.isNonResident }) else {
+      return []
+    }
+    let units = stride(from: name.value.lowerBound, to: name.value.upperBound - 1, by: 2).map {
+      record.bytes.littleEndian(at: $0, as: UInt16.self)
+    }
+    return Array(String(decoding: units.prefix { $0 != 0 }, as: UTF16.self).utf8)
   }
 }
 

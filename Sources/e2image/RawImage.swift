@@ -133,8 +133,10 @@ struct RawImage {
   }
 
   private func selection(_ blocks: ExtImageBlocks, descending: Bool) -> any Selection {
-    descending
-      ? DescendingBlockSelection(volume, blocks.clusters) : ExtBlockSelection(volume, blocks.clusters)
+    guard descending else { return ExtBlockSelection(volume, blocks.clusters) }
+    guard arguments.scrambles else { return DescendingBlockSelection(volume, blocks.clusters) }
+    return PiecewiseBlockSelection(
+      volume, blocks.clusters, distance: arguments.targetOffset - arguments.sourceOffset)
   }
 }
 

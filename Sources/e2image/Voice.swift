@@ -15,8 +15,10 @@ final class Voice: Sendable {
   /// Whether something has been reported that makes the image incomplete.
   var hasReported: Bool { reported.withLock { $0 } }
 
-  /// Prints an error.
-  func error(_ error: ImageError) { console.note("\(program): \(error.message)") }
+  /// Prints an error; on a terminal in raw mode the line goes back to its beginning (ext4-e2image §6.4).
+  func error(_ error: ImageError) {
+    console.note("\(program): \(error.message)\(console.errorIsRawTerminal ? "\r" : "")")
+  }
 
   /// Prints an error, and remembers that there was one: the work goes on, the run fails.
   func report(_ problem: ImageError) {

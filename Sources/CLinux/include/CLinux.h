@@ -158,6 +158,8 @@ void clinux_watch_interrupts(void);
 int clinux_interrupted(void);
 /// Ends the process as SIGINT does.
 void clinux_die_of_interrupt(void);
+/// Whether `fd` is a terminal on which a newline does not go back to the first column.
+int clinux_terminal_is_raw(int fd);
 /// Ignores a signal.
 void clinux_ignore_signal(int signal);
 

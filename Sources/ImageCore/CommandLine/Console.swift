@@ -12,6 +12,8 @@ package final class Console: Sendable {
   package let isTerminal = isatty(1) == 1
   /// Whether stderr is a terminal.
   package let errorIsTerminal = isatty(2) == 1
+  /// Whether stderr is a terminal on which a newline does not go back to the first column.
+  package var errorIsRawTerminal: Bool { clinux_terminal_is_raw(2) != 0 }
   private let output = Mutex(OutputBuffer())
 
   /// - Parameter program: the first word of the command line.

@@ -100,16 +100,18 @@ let e2imageCommandLineCases: [Case] =
     $ e2image e4.img i => -I nope/x i
     -r ocfs2.img x
     -r swap.img x
+    -r ntfs.img x
+    -r blank.img x
     -r random.img x
     -r text.img x
     """, fixture: e2imageFixture, masks: [progressMask])
 
-/// Two file systems, and files that are none.
+/// Two file systems, and files that are none; the file `devices` has ``E2imageScript/devices`` for the cases.
 let e2imageFixture = Fixture(
   "e2image",
   [
     .shell(
-      E2imageScript.make + E2imageScript.mounted + """
+      E2imageScript.make + "cat >devices <<'END'\n\(E2imageScript.devices)\nEND\n" + E2imageScript.mounted + """
         make e4.img 32M -t ext4 -b 1024
         mounted e4.img '\(E2imageScript.tree)'
         make e2.img 16M -t ext2 -b 4096
@@ -118,6 +120,8 @@ let e2imageFixture = Fixture(
         mounted bigalloc.img '\(E2imageScript.tree)'
         truncate -s 64M ocfs2.img; mkfs.ocfs2 -q -F -M local -L label ocfs2.img </dev/null >/dev/null 2>&1
         truncate -s 2M swap.img; mkswap -L label swap.img >/dev/null 2>&1
+        truncate -s 8M ntfs.img; mkntfs -q -F -T -L 'a label' ntfs.img >/dev/null 2>&1
+        truncate -s 8M blank.img; mkntfs -q -F -T blank.img >/dev/null 2>&1
         head -c 2M /dev/urandom >random.img; seq 1 100000 >text.img
         """)
   ])

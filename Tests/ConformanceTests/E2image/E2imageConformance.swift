@@ -36,12 +36,22 @@ enum E2imageScript {
 
     """
 
-  /// `mounted NAME COMMANDS`: runs commands in the mounted file system.
-  static let mounted = """
-    mounted() { m=$(mktemp -d); mount -o loop $1 $m; s=0; (cd $m && eval "$2") || s=$?; umount $m; rmdir $m; \
-    return $s; }
+  /// `enter IMAGE [OPTIONS]` mounts at `$m`, `attach IMAGE` makes it the loop device `$d`; `leave` undoes both, and so does
+  /// the end of the shell, whatever it is. What scans new devices can keep a file system busy for a while.
+  static let devices =
+    "m=; d=; leave() { trap - EXIT; n=0; if [ -n \"$m\" ]; then while mountpoint -q $m && ! umount $m 2>/dev/null && "
+    + "[ $n -lt 60 ]; do n=$((n + 1)); sleep 0.25; done; rmdir $m; m=; fi; "
+    + "if [ -n \"$d\" ]; then blockdev --flushbufs $d; losetup -d $d; d=; fi; }; "
+    + "guard() { trap leave EXIT; trap 'exit 143' TERM; }; "
+    + "enter() { m=$(mktemp -d); guard; mount -o ${2:-loop} $1 $m; }; "
+    + "attach() { d=$(losetup -f --show $1); guard; }; "
 
-    """
+  /// `mounted NAME COMMANDS`: runs commands in the mounted file system.
+  static let mounted =
+    devices + """
+      mounted() { enter $1; s=0; (cd $m && eval "$2") || s=$?; leave; return $s; }
+
+      """
 
   /// A tree with a bit of everything.
   static let tree = """
@@ -62,11 +72,19 @@ enum E2imageScript {
     [ $s != 0 ] || echo "$* $s $(stat -c %s x) $(sha1sum <x)"; rm -f x; };
     """
 
-  /// Makes each kind of image of `name`, as one command of a case.
-  static func everyImage(_ name: String) -> String {
-    "sh \(image) "
-      + ["", "-r ", "-ra ", "-rs ", "-ras ", "-Q ", "-Qa ", "-Qs ", "-Qas "]
-      .map { "image \($0)\(name)" }.joined(separator: "; ")
+  /// Makes each kind of image of `name`, and with a copy of its superblock, and lists what would be written, as one
+  /// command of a case.
+  static func everyImage(
+    _ name: String,
+    kinds: [String] = ["", "-r ", "-ra ", "-rs ", "-ras ", "-Q ", "-Qa ", "-Qs ", "-Qas ", "-r -O 5000 "]
+  ) -> String {
+    let copy =
+      "b=$(dumpe2fs \(name) 2>/dev/null | sed -n 's/.*Backup superblock at \\([0-9]*\\).*/\\1/p' | head -1); "
+      + "s=$(dumpe2fs -h \(name) 2>/dev/null | sed -n 's/^Block size: *//p'); "
+      + "if [ -n \"$b\" ]; then image -r -b $b -B $s \(name); image -Qa -b $b -B $s \(name); fi; "
+    return "sh \(image) "
+      + kinds.map { "image \($0)\(name); " }.joined()
+      + copy + "e2image -ran \(name) - | sha1sum"
   }
 }
 

@@ -8,25 +8,31 @@ let e2imageTargetCases: [Case] =
     sh e2image bigalloc.img x; dumpe2fs -i x 2>/dev/null | sha1sum; debugfs -i -R 'stat <2>' x 2>/dev/null | sha1sum; rm x
     sh e2image -r e4.img x; e2fsck -fn x >y 2>/dev/null; echo $?; debugfs -R 'ls -l /d/e' x 2>/dev/null | sha1sum
     sh e2image -r e2.img x; e2fsck -fn x >y 2>/dev/null; echo $?; dumpe2fs x 2>/dev/null | sha1sum
-    sh e2image -ra e4.img x; m=$(mktemp -d); mount -o loop,ro x $m; (cd $m; find . | sort; find . -type f | sort | xargs sha1sum) | sha1sum; umount $m; rmdir $m; rm x
+    sh . ./devices; e2image -ra e4.img x; enter x loop,ro; (cd $m; find . | sort; find . -type f | sort | xargs sha1sum) | sha1sum; leave; rm x
     sh e2image e4.img x; dd if=/dev/zero of=e4.img bs=1024 count=190 conv=notrunc status=none; e2image -I e4.img x; e2fsck -fy e4.img >/dev/null 2>&1 || [ $? = 1 ]; e2fsck -fn e4.img >/dev/null 2>&1; echo $?; rm x e4.img
     sh : >x; e2image -ra e2.img x
     sh : >x; e2image -Q e2.img x
     sh seq 1 1000 >x; e2image -Q e2.img x
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -ra e2.img $d; blockdev --flushbufs $d; losetup -d $d
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -r e4.img $d; blockdev --flushbufs $d; losetup -d $d
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -Q e4.img $d; blockdev --flushbufs $d; losetup -d $d
-    sh truncate -s 40M x; d=$(losetup -f --show x); e2image -ra -O 65536 e2.img $d; blockdev --flushbufs $d; losetup -d $d
-    sh d=$(losetup -f --show e4.img); e2image -r $d x; blockdev --flushbufs $d; losetup -d $d
-    sh m=$(mktemp -d); mount -o loop,ro e4.img $m; e2image -r e4.img x; echo $?; umount $m; rmdir $m
-    sh m=$(mktemp -d); mount -o loop e2.img $m; e2image -r e2.img x || echo $?; umount $m; rmdir $m; rm e2.img
-    sh m=$(mktemp -d); mount -o loop e2.img $m; e2image -rf e2.img x; echo $?; rm -f x; umount $m; rmdir $m; rm e2.img
-    sh m=$(mktemp -d); d=$(losetup -f --show e2.img); mount $d $m; e2image -Q $d x || echo $?; umount $m; blockdev --flushbufs $d; losetup -d $d; rmdir $m; rm e2.img
+    sh . ./devices; truncate -s 40M x; attach x; e2image -ra e2.img $d; leave
+    sh . ./devices; truncate -s 40M x; attach x; e2image -r e4.img $d; leave
+    sh . ./devices; truncate -s 40M x; attach x; e2image -Q e4.img $d; leave
+    sh . ./devices; truncate -s 40M x; attach x; e2image -ra -O 65536 e2.img $d; leave
+    sh . ./devices; attach e4.img; e2image -r $d x; leave
+    $ (head -c 2M /dev/zero; cat e4.img; head -c 3M /dev/zero) >m.img => sh e2image -ras -o 2097152 -O 2098176 m.img; tail -c +2098177 m.img | head -c 32M >f; rm m.img
+    $ (head -c 2M /dev/zero; cat e4.img; head -c 3M /dev/zero) >m.img => sh e2image -ras -o 2097152 -O 2114560 m.img; tail -c +2114561 m.img | head -c 32M >f; rm m.img
+    $ (head -c 2M /dev/zero; cat e2.img; head -c 3M /dev/zero) >m.img => sh e2image -ras -o 2097152 -O 3145728 m.img; tail -c +3145729 m.img | head -c 16M >f; rm m.img
+    $ (head -c 2M /dev/zero; cat bigalloc.img) >m.img => sh e2image -ras -o 2097152 -O 2080768 m.img; tail -c +2080769 m.img | head -c 32M >f; rm m.img
+    sh script -qec 'stty raw -echo; e2image -r nope x; e2image nope x >/dev/null; e2image; e2image -p e4.img x' /dev/null </dev/null | od -c; rm -f x
+    sh script -qec 'e2image -r nope x; e2image nope x >/dev/null; e2image; e2image -p e4.img x' /dev/null </dev/null | od -c; rm -f x
+    sh . ./devices; enter e4.img loop,ro; e2image -r e4.img x; echo $?; leave
+    sh . ./devices; enter e2.img; e2image -r e2.img x || echo $?; leave; rm e2.img
+    sh . ./devices; enter e2.img; e2image -rf e2.img x; echo $?; rm -f x; leave; rm e2.img
+    sh . ./devices; attach e2.img; enter $d rw; e2image -Q $d x || echo $?; leave; rm e2.img
     """, fixture: e2imageFixture)
   + installs
   + [
     Case(
-      "sh d=$(losetup -f --show m.img); e2image -ra -o 4096 -O 69632 $d; blockdev --flushbufs $d; losetup -d $d; tail -c +69633 m.img | head -c "
+      "sh . ./devices; attach m.img; e2image -ra -o 4096 -O 69632 $d; leave; tail -c +69633 m.img | head -c "
         + "$(stat -c %s e2.img) | tail -c 1 | od -An -tx1",
       name: "a last byte on a block device (E-11)", fixture: e2imageFixture,
       setup: [
@@ -89,21 +95,21 @@ let e2imageTargetCases: [Case] =
       fixture: e2imageFixture,
       deviation: Deviation("E-22", stdout: "", stderr: nil, status: 0, anyText: true, files: .unchecked)),
     Case(
-      "sh m=$(mktemp -d); mount -o loop e2.img $m; e2image e2.img x; echo $?; umount $m; rmdir $m; rm -f e2.img",
+      "sh . ./devices; enter e2.img; e2image e2.img x; echo $?; leave; rm -f e2.img",
       name: "a normal image of a mounted file system (E-24)", fixture: e2imageFixture,
       deviation: Deviation(
         "E-24", stdout: "0\n",
         stderr: e2imageBanner + "e2image: warning: e2.img is mounted; the image may be inconsistent\n", status: 0,
         files: .unchecked)),
     Case(
-      "sh m=$(mktemp -d); mount -o loop e2.img $m; e2image -I e2.img i || echo $?; umount $m; rmdir $m; rm -f e2.img",
+      "sh . ./devices; enter e2.img; e2image -I e2.img i || echo $?; leave; rm -f e2.img",
       name: "installing on a mounted file system (E-19)", fixture: e2imageFixture, setup: ["e2image e2.img i"],
       deviation: Deviation(
         "E-19", stdout: "1\n",
         stderr: e2imageBanner + "e2image: e2.img is mounted; use the -f option to install the image all the same\n",
         status: 0, files: .unchecked)),
     Case(
-      "sh truncate -s 4M s; d=$(losetup -f --show s); e2image -I $d i 2>&1 | sed s,$d,DEV,; blockdev --flushbufs $d; losetup -d $d",
+      "sh . ./devices; truncate -s 4M s; attach s; e2image -I $d i 2>&1 | sed s,$d,DEV,; leave",
       name: "installing on a small device (E-19)", fixture: e2imageFixture, setup: ["e2image e2.img i"],
       deviation: Deviation(
         "E-19", stdout: e2imageBanner + "e2image: DEV is smaller than the file system\n", stderr: "",

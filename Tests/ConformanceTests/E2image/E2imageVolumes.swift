@@ -4,7 +4,8 @@ let e2imageVolumeCases: [Case] =
   volumes.flatMap { volume -> [Case] in
     let make = E2imageScript.make + "make v.img \(volume.size) \(volume.options)"
     let empty = Case(
-      E2imageScript.everyImage("v.img"), name: "\(volume.options), empty", setup: [.shell(make)])
+      E2imageScript.everyImage("v.img", kinds: ["", "-ras ", "-Qa "]), name: "\(volume.options), empty",
+      setup: [.shell(make)])
     let fill =
       volume.mounts
       ? make + "\n" + E2imageScript.mounted + "mounted v.img '\(E2imageScript.tree)'"
@@ -53,6 +54,10 @@ private let volumes: [(size: String, options: String, mounts: Bool)] = [
   ("16M", "-t ext4 -O ^has_journal", true),
   ("16M", "-t ext4 -o hurd -b 4096 -O ^has_journal,^64bit,^metadata_csum,^huge_file -I 128", false),
   ("16M", "-t ext2 -N 20000 -b 1024", true),
+  ("32M", "-t ext4 -b 2048 -O sparse_super2 -E num_backup_sb=1", true),
+  ("32M", "-t ext4 -b 4096 -O bigalloc,^resize_inode -C 65536", true),
+  ("16M", "-t ext4 -b 1024 -E packed_meta_blocks=1", true),
+  ("256M", "-t ext4 -b 65536 -O ^has_journal,inline_data", false),
 ]
 
 /// File systems with a past: full directories, unclean shutdowns, journals, resizing.
@@ -103,16 +108,16 @@ private let histories: [(String, String)] = [
     "an unclean shutdown",
     """
     make w.img 16M -t ext4 -b 1024
-    m=$(mktemp -d); mount -o loop w.img $m; (cd $m; mkdir d; seq -f d/%g 1 500 | xargs touch); sync -f $m
-    cp --sparse=always w.img v.img; umount $m; rmdir $m; rm w.img
+    enter w.img; (cd $m; mkdir d; seq -f d/%g 1 500 | xargs touch); sync -f $m
+    cp --sparse=always w.img v.img; leave; rm w.img
     """
   ),
   (
     "a journal just replayed",
     """
     make w.img 16M -t ext4 -b 1024
-    m=$(mktemp -d); mount -o loop w.img $m; (cd $m; mkdir d; seq -f d/%g 1 500 | xargs touch); sync -f $m
-    cp --sparse=always w.img v.img; umount $m; rmdir $m; rm w.img
+    enter w.img; (cd $m; mkdir d; seq -f d/%g 1 500 | xargs touch); sync -f $m
+    cp --sparse=always w.img v.img; leave; rm w.img
     e2fsck -fy v.img >/dev/null || [ $? = 1 ]
     """
   ),
@@ -120,9 +125,9 @@ private let histories: [(String, String)] = [
     "a file removed while open",
     """
     make w.img 16M -t ext4 -b 1024
-    m=$(mktemp -d); mount -o loop w.img $m; (cd $m; head -c 300000 /dev/urandom >f; exec 3<f; rm f; sync -f .; \
+    enter w.img; (cd $m; head -c 300000 /dev/urandom >f; exec 3<f; rm f; sync -f .; \
     cp --sparse=always ../$OLDPWD/w.img $OLDPWD/v.img 2>/dev/null || cp --sparse=always $OLDPWD/w.img $OLDPWD/v.img)
-    umount $m; rmdir $m; rm w.img
+    leave; rm w.img
     """
   ),
   (
@@ -159,6 +164,110 @@ private let histories: [(String, String)] = [
   (
     "converted to 64 bits",
     "make v.img 24M -t ext4 -b 1024 -O ^64bit\ne2fsck -fy v.img >/dev/null; resize2fs -b v.img >/dev/null 2>&1"
+  ),
+  (
+    "bad blocks",
+    "seq 3000 7 5000 >bad; make v.img 16M -t ext4 -b 1024 -l bad\nmounted v.img '\(E2imageScript.tree)'; rm bad"
+  ),
+  (
+    "bad blocks, indirect",
+    """
+    (seq 60 64; seq 2000 2 3000) >bad; make v.img 16M -t ext2 -b 1024 -N 512 -l bad
+    mounted v.img 'seq -f %g 1 300 | xargs touch'; rm bad
+    """
+  ),
+  (
+    "bad blocks, 4 KiB blocks",
+    "seq 3000 3 9000 >bad; make v.img 64M -t ext3 -b 4096 -l bad\nmounted v.img '\(E2imageScript.tree)'; rm bad"
+  ),
+  (
+    "an external journal",
+    """
+    truncate -s 8M j.img; mke2fs -q -F -t ext4 -b 4096 -O journal_dev -U 11111111-2222-3333-4444-555555555557 j.img
+    attach j.img; make v.img 32M -t ext4 -b 4096 -J device=$d; leave; rm j.img
+    """
+  ),
+  (
+    "a journal device",
+    "truncate -s 8M v.img; mke2fs -q -F -b 1024 -O journal_dev -U 11111111-2222-3333-4444-555555555557 v.img"
+  ),
+  (
+    "directories that are encrypted and folded, a file with a tree of hashes",
+    """
+    make v.img 32M -t ext4 -b 1024 -O casefold,encrypt,verity,stable_inodes
+    mkdir t; for i in $(seq 1 300); do echo $i >t/name-$i; done; head -c 400000 /dev/urandom >t/hashed
+    rm v.img; make v.img 32M -t ext4 -b 1024 -O casefold,encrypt,verity,stable_inodes -d t; rm -r t
+    (echo "sif / flags 0x40081800"; echo "sif /hashed flags 0x180000"; echo "sif /hashed size 100000"; \
+    echo "sif /name-1 flags 0x80800") | debugfs -w -f - v.img >/dev/null 2>&1
+    """
+  ),
+  (
+    "a large directory with many levels",
+    """
+    make v.img 96M -t ext4 -b 1024 -N 22000 -O large_dir
+    mounted v.img 'mkdir d; cd d; seq -f %0200g 1 20000 | xargs touch'
+    """
+  ),
+  (
+    "a directory of 20000 entries, removed again",
+    """
+    make v.img 64M -t ext4 -b 4096 -N 21000
+    mounted v.img 'mkdir d; cd d; seq 1 20000 | xargs touch; seq 1 2 20000 | xargs rm'
+    """
+  ),
+  (
+    "an unclean shutdown with orphans in a file, fast commits and mmp",
+    """
+    make w.img 32M -t ext4 -b 2048 -O orphan_file,fast_commit,mmp
+    enter w.img; (cd $m; mkdir d; seq -f d/%g 1 500 | xargs touch; head -c 300000 /dev/urandom >f; exec 3<f; rm f; \
+    sync -f .; cp --sparse=always $OLDPWD/w.img $OLDPWD/v.img)
+    leave; rm w.img
+    """
+  ),
+  (
+    "an unclean shutdown, ext3, 4 KiB blocks",
+    """
+    make w.img 32M -t ext3 -b 4096
+    enter w.img; (cd $m; mkdir d; seq -f d/%g 1 500 | xargs touch); sync -f $m
+    cp --sparse=always w.img v.img; leave; rm w.img
+    """
+  ),
+  (
+    "grown, 64 KiB blocks",
+    """
+    mkdir t; (cd t; \(E2imageScript.tree)); make v.img 64M -t ext4 -b 65536 -d t; rm -r t
+    truncate -s 512M v.img; resize2fs -f v.img >/dev/null 2>&1
+    """
+  ),
+  (
+    "shrunk, 64 KiB blocks",
+    """
+    mkdir t; (cd t; \(E2imageScript.tree)); make v.img 512M -t ext4 -b 65536 -d t; rm -r t
+    resize2fs -f v.img 128M >/dev/null 2>&1
+    """
+  ),
+  (
+    "grown, descriptors in meta groups",
+    """
+    make v.img 8M -t ext4 -b 1024 -g 256 -O meta_bg,^resize_inode
+    mounted v.img 'mkdir d; seq -f d/%g 1 300 | xargs touch; head -c 500000 /dev/urandom >f'
+    truncate -s 40M v.img; resize2fs -f v.img >/dev/null 2>&1
+    """
+  ),
+  (
+    "grown, bigalloc",
+    """
+    make v.img 32M -t ext4 -b 1024 -O bigalloc -C 16384
+    mounted v.img 'mkdir d; seq -f d/%g 1 300 | xargs touch; head -c 500000 /dev/urandom >f'
+    truncate -s 300M v.img; resize2fs -f v.img >/dev/null 2>&1
+    """
+  ),
+  (
+    "shrunk, 2 KiB blocks, quota and project",
+    """
+    mkdir t; (cd t; \(E2imageScript.tree)); make v.img 64M -t ext4 -b 2048 -O quota,project -d t; rm -r t
+    resize2fs -f v.img 24M >/dev/null 2>&1
+    """
   ),
   (
     "full, 1 KiB blocks",

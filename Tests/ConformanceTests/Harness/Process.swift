@@ -29,7 +29,10 @@ enum Process {
     timeLimit: Duration = timeLimit
   ) async throws -> Output {
     var options = PlatformOptions()
-    options.teardownSequence = [.send(signal: .kill, allowedDurationToNextStep: .milliseconds(100))]
+    // First a signal that a shell can trap, to unmount and detach; then the end, for everything in the group.
+    options.teardownSequence = [
+      .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: .seconds(15))
+    ]
     // A group of its own, so that what a shell started ends with it.
     options.processGroupID = 0
     let configuration = Configuration(

@@ -77,6 +77,49 @@ package final class DescendingBlockSelection: Selection {
   }
 }
 
+/// The blocks of an image in the order in which the reference moves a file system to the right: pieces as long as the
+/// distance from the last to the first, each of them in ascending order (ext4-e2image §5.3). Scrambled names are numbered
+/// in that order.
+package final class PiecewiseBlockSelection: Selection {
+  private let volume: ExtVolume
+  private let clusters: BlockSet
+  /// Length of a piece in blocks.
+  private let pieceLength: UInt64
+  /// The present piece, of which what is before `position` is done.
+  private var piece: Range<UInt64>
+  private var position: UInt64
+
+  /// - Parameter distance: by how much the file system moves, in bytes.
+  package init(_ volume: ExtVolume, _ clusters: BlockSet, distance: UInt64) {
+    self.volume = volume
+    self.clusters = clusters
+    pieceLength = max(1, distance / UInt64(volume.superblock.blockSize))
+    let end = volume.superblock.blockCount
+    piece = end - min(end, pieceLength)..<end
+    position = piece.lowerBound
+  }
+
+  package func next() throws(ImageError) -> Segment? {
+    let size = UInt64(volume.superblock.blockSize)
+    let bits = volume.superblock.clusterBits
+    while true {
+      position = max(position, volume.superblock.firstDataBlock)
+      if position < piece.upperBound,
+        let run = clusters.nextRun(from: position >> bits, longest: UInt64(ExtBlockSelection.pieceSize) / size),
+        run.lowerBound << bits < piece.upperBound
+      {
+        let start = max(position, run.lowerBound << bits)
+        let end = min(piece.upperBound, run.upperBound << bits, start + UInt64(ExtBlockSelection.pieceSize) / size)
+        position = end
+        return Segment(offset: start * size, length: (end - start) * size, kind: .data)
+      }
+      if piece.lowerBound == 0 { return nil }
+      piece = piece.lowerBound - min(piece.lowerBound, pieceLength)..<piece.lowerBound
+      position = piece.lowerBound
+    }
+  }
+}
+
 /// What is known about the holes of the file that holds a volume; asks for large stretches, and remembers the answer.
 struct HoleMap {
   private var known: Range<UInt64> = 0..<0
