@@ -53,6 +53,62 @@ import Testing
     }
   }
 
+  /// The search as it is described in btrfs-image §13.2, candidate by candidate.
+  private func searched(_ name: [UInt8]) -> [UInt8]? {
+    func isAllowed(_ byte: UInt8) -> Bool { (0x20...0x7E).contains(byte) && byte != 0x2F }
+    let wanted = NameCollisions.hash(name.rawBytes)
+    var prefix = [UInt8](repeating: 0x20, count: name.count - 4)
+    while true {
+      let suffix = SuffixSearch.suffix(from: NameCollisions.hash(prefix.rawBytes), to: wanted)
+      if suffix.allSatisfy(isAllowed), prefix + suffix != name { return prefix + suffix }
+      guard let place = prefix.firstIndex(where: { $0 != 0x7E }) else { return nil }
+      prefix[place] += prefix[place] == 0x2E ? 2 : 1
+      for index in 0..<place { prefix[index] = 0x20 }
+    }
+  }
+
+  private enum SuffixSearch {
+    /// The last step's table index is the top byte of the register that it leads to.
+    private static let table = (0..<256).map { CRC32C.update(0, [UInt8($0)].rawBytes) }
+
+    static func suffix(from start: UInt32, to end: UInt32) -> [UInt8] {
+      var indices: [Int] = []
+      var register = end
+      for _ in 0..<4 {
+        let index = table.firstIndex { $0 >> 24 == register >> 24 } ?? 0
+        indices.insert(index, at: 0)
+        register = (register ^ table[index]) << 8
+      }
+      register = start
+      return indices.map { index in
+        let byte = UInt8(truncatingIfNeeded: register) ^ UInt8(index)
+        register = register >> 8 ^ table[index]
+        return byte
+      }
+    }
+  }
+
+  @Test func sameAsTheSearch() {
+    var generator = SystemRandomNumberGenerator()
+    for length in Array(5...40) + [100, 255] {
+      for _ in 0..<8 {
+        let name = (0..<length).map { _ in UInt8.random(in: 1...255, using: &generator) }
+        var buffer = Buffer(length)
+        var bytes = buffer.mutableBytes
+        bytes.copy(name.rawBytes, at: 0)
+        let isFound = collisions.replace(&bytes)
+        #expect(searched(name) == (isFound ? buffer.bytes.array(0..<length) : nil), "\(name)")
+        if !isFound { #expect(buffer.bytes.array(0..<length) == name) }
+      }
+    }
+    // The first candidate is the name itself.
+    let first = searched(Array("hello".utf8)) ?? []
+    var buffer = Buffer(first.count)
+    var bytes = buffer.mutableBytes
+    bytes.copy(first.rawBytes, at: 0)
+    #expect((collisions.replace(&bytes) ? buffer.bytes.array(0..<first.count) : nil) == searched(first))
+  }
+
   @Test func garbageIsConsistentAndPrintable() {
     let one = NameSanitizer(.garbage, secret: 1)
     let two = NameSanitizer(.garbage, secret: 2)

@@ -1,4 +1,5 @@
 import Bytes
+import Synchronization
 
 /// Replaces names by others of the same length (btrfs-image §13). The same name becomes the same other one wherever it
 /// occurs, so that directories, their indexes and the inodes still agree; nothing has to be remembered for that.
@@ -16,6 +17,11 @@ package final class NameSanitizer: Sendable {
   private let secret: UInt64
   private let collisions = NameCollisions()
   private let shortNames = ShortNames()
+  /// Names of three to seven bytes, with their lengths in the top byte, and those with a hash nearby: they are few, occur
+  /// often, and take long to find.
+  private let neighbors = Mutex<[UInt64: UInt64]>([:])
+  /// So many are remembered.
+  private static let neighborLimit = 1 << 16
 
   /// - Parameter secret: what makes one run's garbage different from another's.
   package init(_ style: Style, secret: UInt64) {
@@ -38,7 +44,7 @@ package final class NameSanitizer: Sendable {
     switch style {
     case .collisions:
       let choice = NameCollisions.Choice(least: 0x20, kept: kept)
-      if collisions.replace(&name, hash: hash, choice, start: { _ in 0x20 }) { return true }
+      if collisions.replace(&name, hash: hash, choice) { return true }
     case .garbage:
       var random = RandomBytes(secret ^ UInt64(hash))
       let choice = NameCollisions.Choice(least: RandomBytes.least, kept: kept)
@@ -48,11 +54,32 @@ package final class NameSanitizer: Sendable {
     if kept > 0 { return replace(&name) }
     if count <= 2 {
       shortNames.replace(&name)
-    } else if !collisions.replaceByNeighbor(&name, NameCollisions.Choice(least: RandomBytes.least)) {
+    } else if !replaceByNeighbor(&name) {
       var random = RandomBytes(secret ^ UInt64(hash))
       for position in 0..<count { name.storeBytes(of: random.next(), toByteOffset: position, as: UInt8.self) }
     }
     return false
+  }
+
+  /// As ``NameCollisions/replaceByNeighbor(_:_:)``.
+  @_lifetime(name: copy name)
+  private func replaceByNeighbor(_ name: inout MutableRawSpan) -> Bool {
+    let count = name.byteCount
+    guard count < 8 else { return false }
+    var key = UInt64(count) << 56
+    for position in 0..<count { key |= UInt64(name.bytes[position]) << UInt64(8 * position) }
+    if let known = neighbors.withLock({ $0[key] }) {
+      for position in 0..<count {
+        name.storeBytes(
+          of: UInt8(truncatingIfNeeded: known >> UInt64(8 * position)), toByteOffset: position, as: UInt8.self)
+      }
+      return true
+    }
+    guard collisions.replaceByNeighbor(&name, NameCollisions.Choice(least: RandomBytes.least)) else { return false }
+    var found: UInt64 = 0
+    for position in 0..<count { found |= UInt64(name.bytes[position]) << UInt64(8 * position) }
+    neighbors.withLock { if $0.count < NameSanitizer.neighborLimit { $0[key] = found } }
+    return true
   }
 
   /// Printable bytes without blanks, which a seed determines.

@@ -48,8 +48,9 @@ package final class Sanitizer: TreeBlockTransform {
       switch item.key.type {
       case .directoryItem, .directoryIndex, .extendedAttribute:
         let isAttribute = item.key.type == .extendedAttribute
-        replaceEntries(in: &block, range, isRootTree: header.owner == ObjectID.rootTree, isAttribute: isAttribute)
-        if item.key.type == .directoryItem { moveKey(in: &block, index, item, count: header.itemCount) }
+        let keepsHashes = replaceEntries(
+          in: &block, range, isRootTree: header.owner == ObjectID.rootTree, isAttribute: isAttribute)
+        if item.key.type == .directoryItem, !keepsHashes { moveKey(in: &block, index, item, count: header.itemCount) }
       case .inodeReference:
         replaceNames(in: &block, range, headSize: 10)
       case .inodeExtendedReference:
@@ -80,17 +81,20 @@ package final class Sanitizer: TreeBlockTransform {
       guard start <= range.upperBound else { break }
       let length = Int(block.bytes.littleEndian(at: start - 2, as: UInt16.self))
       guard length > 0, length <= range.upperBound - start else { break }
-      replaceName(in: &block, start..<start + length, isRootTree: false)
+      _ = replaceName(in: &block, start..<start + length, isRootTree: false)
       position = start + length
     }
     block.fill(position..<range.upperBound)
   }
 
   /// Directory entries or attributes; what cannot be one becomes zeros.
+  ///
+  /// - Returns: whether all names of directory entries have the hashes that they had.
   @_lifetime(block: copy block)
   private func replaceEntries(
     in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool, isAttribute: Bool
-  ) {
+  ) -> Bool {
+    var keepsHashes = true
     var position = range.lowerBound
     while position < range.upperBound {
       let start = position + DirectoryEntry.headSize
@@ -103,23 +107,26 @@ package final class Sanitizer: TreeBlockTransform {
       if isAttribute {
         replaceAttribute(in: &block, name, value)
       } else {
-        replaceName(in: &block, name, isRootTree: isRootTree)
+        if !replaceName(in: &block, name, isRootTree: isRootTree) { keepsHashes = false }
         block.fill(value)
       }
       position = value.upperBound
     }
     block.fill(position..<range.upperBound)
+    return keepsHashes
   }
 
+  /// - Returns: whether the name's hash is the same as before.
   @_lifetime(block: copy block)
-  private func replaceName(in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool) {
+  private func replaceName(in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool) -> Bool {
     // What every root directory calls its parent, and what the kernel looks for in the root tree, tell nothing.
-    if range.count == DirectoryEntry.parent.count, block.bytes.array(range) == DirectoryEntry.parent { return }
-    if isRootTree, block.bytes.array(range) == DirectoryEntry.defaultSubvolume { return }
+    if range.count == DirectoryEntry.parent.count, block.bytes.array(range) == DirectoryEntry.parent { return true }
+    if isRootTree, block.bytes.array(range) == DirectoryEntry.defaultSubvolume { return true }
     let original = names.style == .collisions ? ShortName(block.bytes.slice(range)) : nil
     var name = block.slice(range)
     let keepsHash = names.replace(&name)
     if !keepsHash, let original { warnOnce(original) }
+    return keepsHash
   }
 
   /// Attributes of the system keep their names: the kernel would not know what they are.
