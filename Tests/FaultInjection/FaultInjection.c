@@ -1,17 +1,23 @@
-// Makes the n-th write-like system call of a program fail, or write less than asked, or sectors of a file unreadable.
+// Makes the n-th write-like system call of a program fail, or write less than asked, or the last thing that the program
+// does, or sectors of a file unreadable.
 //
 //   FAULT_AT=n      the n-th counted call, from 1 (nothing happens without it)
 //   FAULT_ERRNO=e   fails with this error number; without it the call writes half of what was asked (a short write)
+//   FAULT_KILL=before  SIGKILL arrives just before the call
+//   FAULT_KILL=torn    SIGKILL arrives in the middle of the call: a part of what it writes, up to a page's end, is written
 //   FAULT_LOG=path  when the fault has happened, this file is made
-//   FAULT_COUNT=path  the number of counted calls is written here when the program ends
+//   FAULT_COUNT=path  when the program ends, the number of calls that can fail and of those that can be the last are
+//                     written here
 //
 //   FAULT_READ=path:offset:length[,offset:length...]  reading these bytes of the file fails with EIO, whatever call does it
 //
-// Counted are pwrite, fdatasync, fsync and ftruncate, on regular files only.
+// Counted are pwrite, fdatasync, fsync and ftruncate, on regular files only; with FAULT_KILL also the other calls that
+// change a file: pwritev, fallocate, posix_fallocate, copy_file_range.
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,21 +27,46 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static atomic_long calls;
+// The calls that can fail, and all that change a file.
+static atomic_long calls, changes;
 
 static int is_file(int fd) {
   struct stat status;
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-// Whether this call is the one.
+static void note_fault(void) {
+  const char *log = getenv("FAULT_LOG");
+  if (log != NULL) close(open(log, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+// Counts a call that changes a file. The program may end here, after a part of `bytes` for `offset` has been written if
+// there are any.
+static void change(int fd, const void *bytes, size_t count, off_t offset) {
+  if (!is_file(fd)) return;
+  long number = atomic_fetch_add(&changes, 1) + 1;
+  const char *at = getenv("FAULT_AT"), *how = getenv("FAULT_KILL");
+  if (at == NULL || how == NULL || number != atol(at)) return;
+  note_fault();
+  if (strcmp(how, "torn") == 0 && bytes != NULL) {
+    // The kernel looks for signals between pages.
+    off_t end = (offset + (off_t)count / 2 + 4095) & ~(off_t)4095;
+    if (end > offset && end < offset + (off_t)count) {
+      ssize_t (*write)(int, const void *, size_t, off_t) = dlsym(RTLD_NEXT, "pwrite");
+      if (write(fd, bytes, (size_t)(end - offset), offset) < 0) abort();
+    }
+  }
+  kill(getpid(), SIGKILL);
+  for (;;) pause();
+}
+
+// Whether this call, one that can fail, is the one.
 static int strikes(int fd) {
   if (!is_file(fd)) return 0;
   long number = atomic_fetch_add(&calls, 1) + 1;
   const char *at = getenv("FAULT_AT");
-  if (at == NULL || number != atol(at)) return 0;
-  const char *log = getenv("FAULT_LOG");
-  if (log != NULL) close(open(log, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  if (at == NULL || getenv("FAULT_KILL") != NULL || number != atol(at)) return 0;
+  note_fault();
   return 1;
 }
 
@@ -43,7 +74,7 @@ __attribute__((destructor)) static void report(void) {
   const char *path = getenv("FAULT_COUNT");
   FILE *file = path == NULL ? NULL : fopen(path, "we");
   if (file == NULL) return;
-  fprintf(file, "%ld", atomic_load(&calls));
+  fprintf(file, "%ld %ld\n", atomic_load(&calls), atomic_load(&changes));
   fclose(file);
 }
 
@@ -55,6 +86,7 @@ static int fault_errno(void) {
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset) {
+  change(fd, buffer, count, offset);
   if (strikes(fd)) {
     if (fault_errno() != 0) {
       errno = fault_errno();
@@ -70,6 +102,7 @@ ssize_t pwrite64(int fd, const void *buffer, size_t count, off64_t offset) {
 }
 
 static int fails(int fd) {
+  change(fd, NULL, 0, 0);
   if (!strikes(fd) || fault_errno() == 0) return 0;
   errno = fault_errno();
   return 1;
@@ -79,6 +112,25 @@ int fdatasync(int fd) { return fails(fd) ? -1 : REAL(fdatasync)(fd); }
 int fsync(int fd) { return fails(fd) ? -1 : REAL(fsync)(fd); }
 int ftruncate(int fd, off_t length) { return fails(fd) ? -1 : REAL(ftruncate)(fd, length); }
 int ftruncate64(int fd, off64_t length) { return fails(fd) ? -1 : REAL(ftruncate64)(fd, length); }
+
+ssize_t pwritev(int fd, const struct iovec *places, int count, off_t offset) {
+  change(fd, NULL, 0, 0);
+  return REAL(pwritev)(fd, places, count, offset);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length) {
+  change(fd, NULL, 0, 0);
+  return REAL(fallocate)(fd, mode, offset, length);
+}
+
+int fallocate64(int fd, int mode, off64_t offset, off64_t length) { return fallocate(fd, mode, offset, length); }
+
+int posix_fallocate(int fd, off_t offset, off_t length) {
+  change(fd, NULL, 0, 0);
+  return REAL(posix_fallocate)(fd, offset, length);
+}
+
+int posix_fallocate64(int fd, off64_t offset, off64_t length) { return posix_fallocate(fd, offset, length); }
 
 // How many of `count` bytes at `offset` of a file can be read before the first bad one; -1 when there is none among them.
 static ssize_t readable(int fd, off_t offset, size_t count) {
@@ -145,6 +197,7 @@ ssize_t preadv(int fd, const struct iovec *places, int count, off_t offset) {
 }
 
 ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t count, unsigned flags) {
+  change(to, NULL, 0, 0);
   ssize_t good = from_offset == NULL ? -1 : readable(from, *from_offset, count);
   if (good == 0) return unreadable();
   return REAL(copy_file_range)(from, from_offset, to, to_offset, good < 0 ? count : (size_t)good, flags);

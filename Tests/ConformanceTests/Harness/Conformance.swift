@@ -29,7 +29,7 @@ enum Conformance {
     await withTaskGroup(of: Void.self) { group in
       for (index, test) in chosen {
         group.addTask {
-          await Slots.shared.withSlot {
+          await Slots.cases.withSlot {
             await run(test, tools: tools, table: table, index: index)
           }
         }
@@ -72,39 +72,14 @@ enum Conformance {
   }
 }
 
-/// The bound on cases that run at once.
-private actor Slots {
-  static let shared = Slots(max(2, ProcessInfo.processInfo.activeProcessorCount))
-  private var free: Int
-  private var waiting: [CheckedContinuation<Void, Never>] = []
-
-  init(_ count: Int) { free = count }
-
-  private func take() async {
-    if free > 0 {
-      free -= 1
-    } else {
-      await withCheckedContinuation { waiting.append($0) }
-    }
-  }
-
-  private func give() {
-    if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
-  }
-
-  nonisolated func withSlot(_ body: @Sendable () async -> Void) async {
-    await take()
-    await body()
-    await give()
-  }
-}
-
 /// What the run has done so far; printed once, when the process ends.
 enum Totals {
   static let cases = Atomic<Int>(0)
   static let comparisons = Atomic<Int>(0)
   static let deviations = Atomic<Int>(0)
   static let knownDifferences = Atomic<Int>(0)
+  /// Commands that were killed or made to fail.
+  static let disturbances = Atomic<Int>(0)
   static let failures = Mutex<[String]>([])
 
   static let announceAtExit: Void = {
@@ -115,7 +90,8 @@ enum Totals {
         "ConformanceTests: \(Totals.comparisons.load(ordering: .relaxed)) comparisons in "
           + "\(Totals.cases.load(ordering: .relaxed)) cases, "
           + "\(Totals.deviations.load(ordering: .relaxed)) accepted deviations, "
-          + "\(Totals.knownDifferences.load(ordering: .relaxed)) known differences\(failed)")
+          + "\(Totals.knownDifferences.load(ordering: .relaxed)) known differences, "
+          + "\(Totals.disturbances.load(ordering: .relaxed)) disturbed runs\(failed)")
       // Failing cases leave their folders for whoever wants to look.
       if failures.isEmpty {
         try? FileManager.default.removeItem(at: Tools.sharedWorkFolder)

@@ -7,27 +7,26 @@ import Testing
 /// RANDOM_WALKS is the number of sequences (300 are a thorough run), RANDOM_WALK_STEPS their length, RANDOM_WALK_SEED the
 /// first seed: a failure names its own.
 struct RandomWalk {
-  private static func setting(_ name: String, _ value: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap(Int.init) ?? value
-  }
-
   /// The last ones once found that a rebase with compression stored over subclusters that the image held.
-  static let seeds = (0..<setting("RANDOM_WALKS", 12)).map { setting("RANDOM_WALK_SEED", 1) + $0 } + [7011, 7047]
+  static let seeds =
+    (0..<Trial.setting("RANDOM_WALKS", 12)).map { Trial.setting("RANDOM_WALK_SEED", 1) + $0 } + [7011, 7047]
 
   @Test(arguments: seeds) func sequence(seed: Int) async throws {
-    let tools = try Tools(tool: "qemu-img")
-    let folder = tools.workFolder.appendingPathComponent("walk-\(seed)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    var walk = Walk(seed: seed, tools: tools, folder: folder)
-    do {
-      try await walk.start()
-      for _ in 0..<Self.setting("RANDOM_WALK_STEPS", 30) { try await walk.step() }
-    } catch let fault as WalkFault {
-      let text = "seed \(seed) in \(folder.path):\n" + walk.history.joined(separator: "\n") + "\n\(fault.message)"
-      Issue.record(Comment(rawValue: text))
-      return
+    try await Slots.sequences.withSlot {
+      let tools = try Tools(tool: "qemu-img")
+      let folder = Tools.memoryWorkFolder.appendingPathComponent("walk-\(seed)")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      var walk = Walk(seed: seed, tools: tools, folder: folder)
+      do {
+        try await walk.start()
+        for _ in 0..<Trial.setting("RANDOM_WALK_STEPS", 30) { try await walk.step() }
+      } catch let fault as WalkFault {
+        let text = "seed \(seed) in \(folder.path):\n" + walk.history.joined(separator: "\n") + "\n\(fault.message)"
+        Issue.record(Comment(rawValue: text))
+        return
+      }
+      try FileManager.default.removeItem(at: folder)
     }
-    try FileManager.default.removeItem(at: folder)
   }
 }
 
@@ -87,7 +86,7 @@ private struct Walk {
   private(set) var history: [String] = []
   /// From the bottom up.
   private var layers: [Layer] = []
-  private var state: UInt64
+  private var generator: SeededRandom
   private var names = 0
   /// The subcommands that the tool has.
   private var commands: Set<String> = []
@@ -95,19 +94,13 @@ private struct Walk {
   init(seed: Int, tools: Tools, folder: URL) {
     self.tools = tools
     self.folder = folder
-    // Neighbouring seeds begin far from each other.
-    state = UInt64(bitPattern: Int64(seed)) &* 0xD134_2543_DE82_EF95
+    generator = SeededRandom(seed: seed)
   }
 
   // MARK: Chance
 
   private mutating func random(_ bound: Int) -> Int {
-    // SplitMix64: the same walk on every machine.
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return Int((z ^ (z >> 31)) % UInt64(bound))
+    Int(generator.next() % UInt64(bound))
   }
 
   private mutating func choose<T>(_ values: [T]) -> T { values[random(values.count)] }

@@ -20,23 +20,18 @@ extension Qcow2Tables {
     }
   }
 
-  /// Bitmaps that are in the directory and stay there.
-  private func kept(_ writing: Qcow2Writing) -> [BitmapRecord] {
-    bitmaps.filter { record in !writing.removedBitmaps.contains { $0.name == record.name } }
-  }
-
   /// Which of the bitmaps in memory has this name.
   private func place(of name: String, _ writing: Qcow2Writing) throws(ImageError) -> Int {
     let bytes = name.rawBytes
     if let place = writing.bitmaps.firstIndex(where: { $0.record.name == bytes }) { return place }
-    guard !kept(writing).contains(where: { $0.name == bytes }) else { throw .inconsistentBitmap(name) }
+    guard !keptBitmaps(writing).contains(where: { $0.name == bytes }) else { throw .inconsistentBitmap(name) }
     throw .missingBitmap(name)
   }
 
   private func add(_ name: String, _ granularity: UInt64?, _ writing: Qcow2Writing) throws(ImageError) {
     let bytes = name.rawBytes
     let granularity = granularity ?? min(max(header.clusterSize, 4096), 65536)
-    let kept = kept(writing)
+    let kept = keptBitmaps(writing)
     guard
       !kept.contains(where: { $0.name == bytes }), !writing.bitmaps.contains(where: { $0.record.name == bytes })
     else { throw ImageError("Bitmap already exists: \(name)", errno: 17 /* EEXIST */) }
@@ -68,7 +63,7 @@ extension Qcow2Tables {
   private func remove(_ name: String, _ writing: Qcow2Writing) throws(ImageError) {
     let bytes = name.rawBytes
     let live = writing.bitmaps.firstIndex { $0.record.name == bytes }
-    if let record = kept(writing).first(where: { $0.name == bytes }) {
+    if let record = keptBitmaps(writing).first(where: { $0.name == bytes }) {
       writing.removedBitmaps.append(record)
     } else if live == nil {
       throw .missingBitmap(name)
@@ -102,26 +97,6 @@ extension Qcow2Tables {
       bit += 8
     }
     if let first = start { try writing.bitmaps[place].mark(first * contents.granularity..<header.virtualSize) }
-  }
-
-  /// Takes removed bitmaps out of the directory, and frees their clusters.
-  func dropRemovedBitmaps() throws(ImageError) {
-    let writing = try writer()
-    if writing.removedBitmaps.isEmpty { return }
-    let bits = UInt64(header.clusterBits)
-    var old: [Range<UInt64>] = []
-    var oldData: [Range<UInt64>] = []
-    if let directory = header.extensions.bitmaps {
-      let start = directory.directoryOffset >> bits
-      old.append(start..<start + directory.directorySize.dividedUp(by: header.clusterSize))
-    }
-    for record in writing.removedBitmaps {
-      let start = record.tableOffset >> bits
-      old.append(start..<start + (UInt64(record.tableSize) * 8).dividedUp(by: header.clusterSize))
-      oldData += try dataClusters(of: record, writing)
-    }
-    try replaceDirectory(kept(writing), freeing: old, oldData, writing)
-    writing.removedBitmaps = []
   }
 }
 

@@ -86,7 +86,7 @@ extension Qcow2Tables {
     writing.bitmaps.append(bitmap)
   }
 
-  /// Stores all bitmaps anew, points the header to them, and frees their old clusters.
+  /// Stores all bitmaps anew, points the header to them, and frees their old clusters. Removed ones go first.
   ///
   /// - Throws: before the header is written, so that the file's bitmaps are what they were, or when nothing is left to do
   ///   but to free clusters.
@@ -94,20 +94,7 @@ extension Qcow2Tables {
     let writing = try writer()
     try dropRemovedBitmaps()
     if writing.bitmaps.isEmpty { return }
-    let bits = UInt64(header.clusterBits)
-    var old: [Range<UInt64>] = []
-    var oldData: [Range<UInt64>] = []
-    if let directory = header.extensions.bitmaps {
-      let start = directory.directoryOffset >> bits
-      old.append(start..<start + directory.directorySize.dividedUp(by: header.clusterSize))
-    }
-    for bitmap in writing.bitmaps where bitmap.isInFile {
-      let record = bitmap.record
-      let start = record.tableOffset >> bits
-      old.append(start..<start + (UInt64(record.tableSize) * 8).dividedUp(by: header.clusterSize))
-      oldData += try dataClusters(of: record, writing)
-    }
-
+    let (old, oldData) = try clusters(of: writing.bitmaps.filter(\.isInFile).map(\.record), writing)
     // Bitmaps that are not to be trusted stay as they are, at their place.
     var records = bitmaps
     for index in writing.bitmaps.indices {
@@ -120,12 +107,48 @@ extension Qcow2Tables {
     }
     guard records.count <= Int(HeaderExtensions.bitmapLimit) else { throw .system(27 /* EFBIG */) }
     try replaceDirectory(records, freeing: old, oldData, writing)
+    // Whoever changes the disk from here on has to mark them again.
     writing.bitmaps = []
+    writing.hasBitmaps = false
+    writing.hasBegun = false
+  }
+
+  /// Takes removed bitmaps out of the directory, and frees their clusters.
+  func dropRemovedBitmaps() throws(ImageError) {
+    let writing = try writer()
+    if writing.removedBitmaps.isEmpty { return }
+    let (old, oldData) = try clusters(of: writing.removedBitmaps, writing)
+    try replaceDirectory(keptBitmaps(writing), freeing: old, oldData, writing)
+    writing.removedBitmaps = []
+  }
+
+  /// Bitmaps that are in the directory and stay there.
+  func keptBitmaps(_ writing: Qcow2Writing) -> [BitmapRecord] {
+    bitmaps.filter { record in !writing.removedBitmaps.contains { $0.name == record.name } }
+  }
+
+  /// The clusters of the directory and of the tables that `records` name, and those that hold bits.
+  private func clusters(
+    of records: [BitmapRecord], _ writing: Qcow2Writing
+  ) throws(ImageError) -> (tables: [Range<UInt64>], data: [Range<UInt64>]) {
+    let bits = UInt64(header.clusterBits)
+    var tables: [Range<UInt64>] = []
+    var data: [Range<UInt64>] = []
+    if let directory = header.extensions.bitmaps {
+      let start = directory.directoryOffset >> bits
+      tables.append(start..<start + directory.directorySize.dividedUp(by: header.clusterSize))
+    }
+    for record in records {
+      let start = record.tableOffset >> bits
+      tables.append(start..<start + (UInt64(record.tableSize) * 8).dividedUp(by: header.clusterSize))
+      data += try dataClusters(of: record, writing)
+    }
+    return (tables, data)
   }
 
   /// Writes a new directory, points the header to it, and frees the clusters `old` and `oldData`; the space of the latter is
   /// given back.
-  func replaceDirectory(
+  private func replaceDirectory(
     _ records: [BitmapRecord], freeing old: [Range<UInt64>], _ oldData: [Range<UInt64>], _ writing: Qcow2Writing
   ) throws(ImageError) {
     let refcounts = writing.refcounts
@@ -185,7 +208,7 @@ extension Qcow2Tables {
   }
 
   /// The clusters that hold a bitmap's bits in the file.
-  func dataClusters(of record: BitmapRecord, _ writing: Qcow2Writing) throws(ImageError) -> [Range<UInt64>] {
+  private func dataClusters(of record: BitmapRecord, _ writing: Qcow2Writing) throws(ImageError) -> [Range<UInt64>] {
     let bits = UInt64(header.clusterBits)
     var result: [Range<UInt64>] = []
     var table = LazyTable(writing.storage, offset: record.tableOffset, count: Int(record.tableSize))

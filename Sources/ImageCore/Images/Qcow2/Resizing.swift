@@ -17,12 +17,36 @@ extension Qcow2Image {
     guard size >= old || preallocation == .off else {
       throw ImageError("Preallocation can't be used for shrinking an image")
     }
-    try tables.withLock { (tables) throws(ImageError) in try tables.beginChange() }
     if size < old {
-      try shrink(to: size, from: old, header)
-    } else {
-      try grow(to: size, from: old, preallocation, header)
+      try tables.withLock { (tables) throws(ImageError) in try tables.beginChange() }
+      return try shrink(to: size, from: old, header)
     }
+    // Until the size changes, and the bitmaps with it at the same instant, they speak of the disk as it is.
+    let hasBegun = try tables.withLock { (tables) throws(ImageError) in
+      try tables.loadBitmaps()
+      let writing = try tables.writer()
+      defer { writing.hasBegun = true }
+      return writing.hasBegun
+    }
+    defer {
+      if !hasBegun { tables.withLock { $0.writing?.hasBegun = false } }
+    }
+    try dropBehind(old, header)
+    try grow(to: size, from: old, preallocation, header)
+  }
+
+  /// Gives back what an interrupted change of the size has left behind the disk's end.
+  private func dropBehind(_ size: UInt64, _ header: Qcow2Header) throws(ImageError) {
+    let entries = size.dividedUp(by: header.bytesPerL1Entry)
+    let rest = size.dividedUp(by: header.clusterSize)..<entries * header.l2Entries
+    let (inTable, tablesBehind) = try tables.withLock { (tables) throws(ImageError) in
+      // A table that cannot be read is nothing that growing depends on.
+      let inTable = (try? tables.hasEntries(rest)) ?? false
+      let first = Int(min(entries, UInt64(tables.l1.count)))
+      return (inTable, try tables.l1.firstNonZero(first, below: tables.l1.count) < tables.l1.count)
+    }
+    if inTable { try changeClusters(rest, .discarding(isFull: true)) }
+    if tablesBehind { try tables.withLock { (tables) throws(ImageError) in try tables.dropTables(from: entries) } }
   }
 
   private func grow(to size: UInt64, from old: UInt64, _ preallocation: Preallocation, _ header: Qcow2Header)
@@ -51,8 +75,7 @@ extension Qcow2Image {
         try clearTail(old..<min(size, old.roundedUp(to: header.clusterSize) ?? size))
       }
       try tables.withLock { (tables) throws(ImageError) in
-        try tables.resizeBitmaps(to: size)
-        try tables.setSize(size)
+        try tables.setSizeWithBitmaps(size)
       }
     } catch {
       setVirtualSize(old)
@@ -71,6 +94,8 @@ extension Qcow2Image {
   }
 
   private func shrink(to size: UInt64, from old: UInt64, _ header: Qcow2Header) throws(ImageError) {
+    // The size comes first: a disk that is as large as before must have everything that it had.
+    try tables.withLock { (tables) throws(ImageError) in try tables.setSize(size) }
     let cluster = header.clusterSize
     let tableEnd = (size.dividedUp(by: header.bytesPerL1Entry) * header.l2Entries)
     let end = old.dividedUp(by: cluster)
@@ -95,7 +120,6 @@ extension Qcow2Image {
       }
       let warning = try tables.truncateFile()
       try tables.resizeBitmaps(to: size)
-      try tables.setSize(size)
       return warning
     }
     if let warning {
@@ -113,6 +137,38 @@ extension Qcow2Image {
 }
 
 extension Qcow2Tables {
+  /// Records the disk's size together with the bitmaps that follow it, in one write of the header.
+  func setSizeWithBitmaps(_ size: UInt64) throws(ImageError) {
+    let writing = try writer()
+    try resizeBitmaps(to: size)
+    if writing.bitmaps.isEmpty { return try setSize(size) }
+    let old = header.size
+    header.size = size
+    do throws(ImageError) {
+      try storeBitmaps()
+    } catch {
+      header.size = old
+      throw error.prefixed("Failed to update the image size: ")
+    }
+  }
+
+  /// Whether the guest clusters of `range`, which lie in one L2 table, have entries.
+  func hasEntries(_ range: Range<UInt64>) throws(ImageError) -> Bool {
+    let index = range.lowerBound / header.l2Entries
+    guard !range.isEmpty, index < UInt64(l1.count) else { return false }
+    let table = L1Entry(rawValue: try l1.word(Int(index))).offset
+    guard table != 0, table % header.clusterSize == 0 else { return false }
+    let entrySize = header.l2EntrySize
+    var offset = table + (range.lowerBound - index * header.l2Entries) * entrySize
+    while offset < table + header.clusterSize {
+      let start = offset.roundedDown(to: l2.sliceSize)
+      let words = try l2.slice(at: start).words
+      if words[Int((offset - start) / 8)...].contains(where: { $0 != 0 }) { return true }
+      offset = start + l2.sliceSize
+    }
+    return false
+  }
+
   /// Releases the L2 tables of the L1 entries from `start` on, and all that they refer to.
   func dropTables(from start: UInt64) throws(ImageError) {
     let writing = try writer()
