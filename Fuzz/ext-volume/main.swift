@@ -4,7 +4,7 @@ import ImageCore
 // A file of 64 MiB, most of it zeros. The input is its other blocks: a little-endian number of 32 bits and 1024 bytes each.
 // Opened as a file system and scanned for each kind of image; what is found lies within it, and its bitmaps can be made.
 fuzz { bytes in
-  let storage = SparseKilobytes(bytes)
+  let storage = SparseBlocks(bytes, length: 64 << 20, blockSize: 1024, tellsHoles: true)
   guard let volume = try? ExtVolume(storage) else { return }
   for includesData in [false, true] {
     var rule = ExtScan.Rule()
@@ -66,49 +66,5 @@ func walk(_ volume: ExtVolume, _ blocks: ExtImageBlocks) {
     guard let segment = try? descending.next() else { break }
     precondition(segment.length > 0 && segment.offset + segment.length <= first)
     first = segment.offset
-  }
-}
-
-/// A storage of which only some blocks are not zeros.
-final class SparseKilobytes: Storage {
-  static let blockSize = 1024
-  let name = "fuzz"
-  let length: UInt64 = 64 << 20
-  let requestAlignment = 1
-  var allocatedSize: UInt64? { UInt64(blocks.count * SparseKilobytes.blockSize) }
-  let identity: FileIdentity? = nil
-  private let blocks: [UInt64: [UInt8]]
-
-  init(_ bytes: RawSpan) {
-    var blocks: [UInt64: [UInt8]] = [:]
-    let step = 4 + SparseKilobytes.blockSize
-    for start in stride(from: 0, through: bytes.byteCount - step, by: step) {
-      blocks[UInt64(bytes.littleEndian(at: start, as: UInt32.self))] = bytes.array(start + 4..<start + step)
-    }
-    self.blocks = blocks
-  }
-
-  func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    let size = UInt64(SparseKilobytes.blockSize)
-    var done = 0
-    while done < buffer.byteCount {
-      let position = offset + UInt64(done)
-      let start = Int(position % size)
-      let count = min(buffer.byteCount - done, SparseKilobytes.blockSize - start)
-      if let block = blocks[position / size] {
-        buffer.copy(block.rawBytes.slice(start..<start + count), at: done)
-      } else {
-        buffer.fill(done..<done + count)
-      }
-      done += count
-    }
-  }
-
-  /// A hole up to the next block that has something.
-  func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent {
-    let size = UInt64(SparseKilobytes.blockSize)
-    if blocks[offset / size] != nil { return StorageExtent(length: min(limit, size - offset % size), isData: true) }
-    let next = blocks.keys.filter { $0 > offset / size }.min().map { $0 * size } ?? length
-    return StorageExtent(length: max(1, min(limit, max(next, offset + 1) - offset)), isData: false)
   }
 }

@@ -74,17 +74,9 @@ public final class CompressedSink: CopySink {
       }
       // A cluster must get smaller by a byte at least, so that the packed clusters never exceed the segment.
       let place = end..<end + size - 1
-      let length: Int?
-      if range.count == size {
-        length = try compressor.compress(bytes.slice(range), into: &scratch.output, place)
-      } else {
-        // The disk ends within the cluster: the rest is zeros.
-        var padded = Buffer(size)
-        var target = padded.mutableBytes
-        target.copy(bytes.slice(range), at: 0)
-        length = try compressor.compress(padded.bytes, into: &scratch.output, place)
-      }
-      if let length {
+      var all = scratch.output.mutableBytes
+      var output = all.slice(place)
+      if let length = try compressor.compress(bytes.slice(range), paddedTo: size, into: &output) {
         clusters.append(.compressed(end..<end + length))
         end += length
       } else {
@@ -169,11 +161,15 @@ extension CompressedSink.Placement {
 }
 
 extension ClusterCompressor {
-  /// Compresses into a part of a buffer.
-  fileprivate func compress(_ input: RawSpan, into buffer: inout Buffer, _ range: Range<Int>) throws(ImageError) -> Int?
-  {
-    var all = buffer.mutableBytes
-    var output = all.slice(range)
-    return try compress(input, into: &output)
+  /// Compresses a cluster of which the disk may have only the beginning: the rest is zeros.
+  ///
+  /// - Parameter size: size of the cluster in bytes.
+  /// - Returns: as ``ClusterCompressor/compress(_:into:)``.
+  func compress(_ input: RawSpan, paddedTo size: Int, into output: inout MutableRawSpan) throws(ImageError) -> Int? {
+    if input.byteCount == size { return try compress(input, into: &output) }
+    var padded = Buffer(size)
+    var whole = padded.mutableBytes
+    whole.copy(input, at: 0)
+    return try compress(padded.bytes, into: &output)
   }
 }

@@ -49,6 +49,10 @@ private enum RebaseFailure {
     ImageError("error while reading from \(side) backing file", errno: error.errno)
   }
 
+  static func metadata(_ error: ImageError) -> ImageError {
+    ImageError("error while reading image metadata: \(errorText(error.errno))", errno: error.errno)
+  }
+
   static func writing(_ error: ImageError) -> ImageError {
     if error == CopyEngine.stopped { return error }
     return ImageError("Error while writing to COW image: \(errorText(error.errno))", errno: error.errno)
@@ -137,7 +141,7 @@ private final class RebaseSelection: Selection {
       let own = try sides.image.layerExtent(at: offset, limit: limit)
       return own.length == limit && own.flags.isDisjoint(with: [.data, .zero])
     } catch {
-      throw ImageError("error while reading image metadata: \(errorText(error.errno))", errno: error.errno)
+      throw RebaseFailure.metadata(error)
     }
   }
 
@@ -176,7 +180,7 @@ private final class RebaseSelection: Selection {
       }
       return (length, old.isZeros ? .zero : .data)
     } catch {
-      throw ImageError("error while reading image metadata: \(errorText(error.errno))", errno: error.errno)
+      throw RebaseFailure.metadata(error)
     }
   }
 }
@@ -249,15 +253,7 @@ private final class RebaseSink: CopySource, CopySink {
       try isCompressible(segment)
     {
       var target = scratch.compressed.mutableBytes
-      if bytes.byteCount == compression.clusterSize {
-        prepared.compressedLength = try compressor.compress(bytes, into: &target)
-      } else {
-        // The disk ends within the cluster: the rest is zeros.
-        var padded = Buffer(compression.clusterSize)
-        var whole = padded.mutableBytes
-        whole.copy(bytes, at: 0)
-        prepared.compressedLength = try compressor.compress(padded.bytes, into: &target)
-      }
+      prepared.compressedLength = try compressor.compress(bytes, paddedTo: compression.clusterSize, into: &target)
       if let length = prepared.compressedLength, length >= compression.clusterSize { prepared.compressedLength = nil }
     }
     return prepared
