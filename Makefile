@@ -19,8 +19,8 @@ PRODUCTS    := .build/release
 
 # What Debian has to provide. qemu-block-extra stays out (hence --no-install-recommends): it changes the reference.
 BUILD_PACKAGES := git pkg-config libdeflate-dev zlib1g-dev libzstd-dev
-TEST_PACKAGES  := qemu-utils e2fsprogs ntfs-3g ocfs2-tools btrfs-progs acl attr xz-utils
-BENCH_PACKAGES := hyperfine time xfsprogs util-linux strace
+TEST_PACKAGES  := qemu-utils e2fsprogs ntfs-3g ocfs2-tools btrfs-progs xfsprogs acl attr xz-utils
+BENCH_PACKAGES := hyperfine time util-linux strace
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -56,10 +56,14 @@ build: deps
 demo: deps-check build
 	@PATH="$(CURDIR)/$(PRODUCTS):$$PATH" Scripts/demo
 
-## Runs every test: units, and each command beside the reference tool.
+## Runs every test: units, and each command beside the reference tool. What failed is said again at the end, for those who
+## see only that.
 check: deps-check
 	swift build $(SWIFT_FLAGS) --build-tests
-	CI=true swift test --skip-build $(SWIFT_FLAGS)
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; status=0; \
+	CI=true swift test --skip-build $(SWIFT_FLAGS) 2>&1 | tee "$$log" || status=$$?; \
+	(( status == 0 )) || { echo; echo 'What failed:'; grep -A 3 ' recorded an issue ' "$$log" | cut -c 1-400 | tail -n 40; }; \
+	exit $$status
 
 ## Runs the cases beside the reference whose name matches FILTER (a regular expression).
 conformance: deps-check

@@ -257,13 +257,18 @@ struct ConvertJob {
         findsZeros: options.sparseBytes > 0)
       try engine.run(ImageSelection(source, rule, onStatusError: onStatusError), from: reader, to: sink)
     } else {
-      let plain = plainSource(source)
-      let sharing = plain.map { plain in BlockSharing(plain.file, start: plain.start, sparse, target.image) }
-      let sink = DiskImageSink(
-        target.image, DiskImageSink.Rule(sparse: sparse, targetIsZero: target.isZero, sharing: sharing))
+      let sinkRule = DiskImageSink.Rule(sparse: sparse, targetIsZero: target.isZero)
+      let plain = options.rateLimit == 0 ? plainSource(source) : nil
+      if let plain, let failure = engine.readFailure, !(target.image is RawImage),
+        let sink = SharingSink(plain.file, start: plain.start, to: target.image, sinkRule, readFailure: failure)
+      {
+        engine.bufferSize = 0
+        rule.dataLimit = SharingSink.segmentSize
+        return try engine.run(ImageSelection(source, rule), from: source, to: sink)
+      }
       var selection: any Selection = ImageSelection(source, rule, onStatusError: onStatusError)
-      if let plain, options.rateLimit == 0, let raw = target.image as? RawImage,
-        let file = raw.storage as? FileStorage, options.sparseBytes > 0
+      if let plain, let raw = target.image as? RawImage, let file = raw.storage as? FileStorage,
+        options.sparseBytes > 0
       {
         let kernel = KernelCopy(
           from: plain.file, start: plain.start, to: file, copies: options.arguments.has(.copyOffload))
@@ -275,7 +280,7 @@ struct ConvertJob {
           throw error.prefixed("error while writing at byte \(error.offset ?? 0): ")
         }
       }
-      try engine.run(selection, from: sharing ?? reader, to: sink)
+      try engine.run(selection, from: reader, to: DiskImageSink(target.image, sinkRule))
     }
     if let lost = salvage?.lostBytes, lost > 0 {
       console.warn("\(lost) bytes could not be read and are zeros in the target")

@@ -10,15 +10,11 @@ public final class DiskImageSink: CopySink {
     public var sparse: SparseRule
     /// The target reads as zeros where nothing is written.
     public var targetIsZero: Bool
-    /// Where the target's blocks can be shared with the source's, for a source that is one file; the copy is read
-    /// through it.
-    public var sharing: BlockSharing?
 
     /// A rule.
-    public init(sparse: SparseRule, targetIsZero: Bool, sharing: BlockSharing? = nil) {
+    public init(sparse: SparseRule, targetIsZero: Bool) {
       self.sparse = sparse
       self.targetIsZero = targetIsZero
-      self.sharing = sharing
     }
   }
 
@@ -67,8 +63,7 @@ public final class DiskImageSink: CopySink {
     do throws(ImageError) {
       for run in placement {
         let start = Int(run.guestOffset - segment.offset)
-        let contents = bytes.slice(start..<start + run.length)
-        if let sharing = rule.sharing { try sharing.put(run, contents) } else { try run.store(contents) }
+        try run.store(bytes.slice(start..<start + run.length))
       }
     } catch {
       throw DiskImageSink.failure(error, at: segment.requestOffset)

@@ -10,8 +10,6 @@ public struct KernelCopy: Sendable {
   let target: FileStorage
   /// Copy within the kernel (copy_file_range, `-C`) where blocks cannot be shared.
   let copies: Bool
-  /// File systems share whole blocks of this many bytes, or multiples.
-  private static let block: UInt64 = 4096
 
   /// A way from one raw file to another.
   public init(from source: FileStorage, start: UInt64, to target: FileStorage, copies: Bool) {
@@ -58,10 +56,10 @@ public struct KernelCopy: Sendable {
   /// Does as much of a segment as whole blocks allow; nil when the kernel refuses.
   private func take(_ segment: Segment) throws(ImageError) -> Range<UInt64>? {
     let end = segment.offset + segment.length
-    let first = segment.offset.roundedUp(to: KernelCopy.block) ?? end
-    let last = end.roundedDown(to: KernelCopy.block)
+    let first = segment.offset.roundedUp(to: FileStorage.sharedBlock) ?? end
+    let last = end.roundedDown(to: FileStorage.sharedBlock)
     // Blocks can be shared only where both sides lie on block boundaries.
-    if start % KernelCopy.block == 0 && first < last && last + start <= source.length {
+    if start % FileStorage.sharedBlock == 0 && first < last && last + start <= source.length {
       if target.clone(from: source, first + start..<last + start, at: first) { return first..<last }
     } else if !copies {
       return segment.offset..<segment.offset

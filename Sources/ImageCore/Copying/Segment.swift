@@ -35,7 +35,7 @@ public struct Segment: Sendable, Equatable {
 /// Cuts runs of data into segments, and tells where the reference's requests end, which its progress display counts.
 struct RequestCutter {
   /// Size of a request in bytes (qemu-img-cli-1 §11.8, step 3).
-  private static let requestSize: UInt64 = 2 << 20
+  static let requestSize: UInt64 = 2 << 20
   /// The longest segment in bytes.
   let limit: UInt64
   /// Where the present request begins in bytes.

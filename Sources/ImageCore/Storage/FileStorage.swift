@@ -352,6 +352,9 @@ public final class FileStorage: WritableStorage {
     case refused
   }
 
+  /// File systems share whole blocks of this many bytes, or of a divisor.
+  public static let sharedBlock: UInt64 = 4096
+
   /// Shares the blocks of `source` with this file (FICLONERANGE); offsets and length must be multiples of the file
   /// systems' block size, except for a length that ends at the source's end.
   public func clone(from source: FileStorage, _ range: Range<UInt64>, at offset: UInt64) -> Bool {
@@ -360,6 +363,12 @@ public final class FileStorage: WritableStorage {
     grow(to: offset + count)
     needsFlush.store(true, ordering: .relaxed)
     return true
+  }
+
+  /// Whether blocks of `source` can be shared with this file at all. Nothing is changed: it is asked for the bytes behind
+  /// the source's end.
+  public func canShareBlocks(of source: FileStorage) -> Bool {
+    clinux_clone_range(number, 0, source.number, source.length, 0) == 0
   }
 
   /// Copies with copy_file_range; the file system may share blocks.

@@ -30,7 +30,7 @@ package struct VolumeCloner: Sendable {
     throws(ImageError)
   {
     // The kernel writes to one file for one at a time.
-    let isShared = try source.triesSharing()
+    let isShared = source.triesSharing()
     let engine = CopyEngine(
       workers: isShared ? 1 : max(2, min(8, processorCount())),
       bufferSize: work.isImage ? geometry.imageBufferSize : geometry.bufferSize)
