@@ -4,9 +4,9 @@ import ImageCore
 enum QemuImg {
   /// The commands, in the order in which the help lists them.
   static let commands: [any Command.Type] = [
-    AmendCommand.self, BenchCommand.self, BitmapCommand.self, CheckCommand.self, CommitCommand.self, CompareCommand.self,
-    ConvertCommand.self, CreateCommand.self, DDCommand.self, InfoCommand.self, MapCommand.self, MeasureCommand.self, RebaseCommand.self,
-    ResizeCommand.self, SnapshotCommand.self,
+    AmendCommand.self, BenchCommand.self, BitmapCommand.self, CheckCommand.self, CommitCommand.self,
+    CompareCommand.self, ConvertCommand.self, CreateCommand.self, DDCommand.self, InfoCommand.self, MapCommand.self,
+    MeasureCommand.self, RebaseCommand.self, ResizeCommand.self, SnapshotCommand.self,
   ]
 
   /// The first line is what scripts parse; it names the version whose behaviour this tool has.

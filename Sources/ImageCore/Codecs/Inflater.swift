@@ -42,8 +42,8 @@ package final class Inflater {
     defer { unsafe inflateEnd(&stream) }
     return unsafe input.withUnsafeBytes { source in
       unsafe output.withUnsafeMutableBytes { target in
-        guard let from = source.baseAddress, let to = target.baseAddress, let inputCount = UInt32(exactly: source.count),
-          let outputCount = UInt32(exactly: target.count)
+        guard let from = source.baseAddress, let to = target.baseAddress,
+          let inputCount = UInt32(exactly: source.count), let outputCount = UInt32(exactly: target.count)
         else { return false }
         // zlib does not write through next_in; its type lacks the const. Both counts are those of the buffers.
         unsafe stream.next_in = UnsafeMutablePointer(mutating: from.assumingMemoryBound(to: UInt8.self))

@@ -50,6 +50,14 @@ public struct BackingReference: Sendable, Equatable {
   }
 }
 
+/// Most formats have no place for a layer below; one that has says all four itself.
+extension DiskImage {
+  public var supportsBacking: Bool { false }
+  public var backing: (any DiskImage)? { nil }
+  public var backingReference: BackingReference? { nil }
+  public func attachBacking(_ image: any DiskImage) {}
+}
+
 extension DiskImage {
   /// What the file with the metadata takes; an image of several files says more.
   public var allocatedSize: UInt64? { storage.allocatedSize }

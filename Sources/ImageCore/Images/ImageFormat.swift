@@ -65,6 +65,11 @@ public struct OpenContext: Sendable {
 
   /// Passes on a warning: a line without prefix and newline.
   public func warn(_ text: String) { notify(.warning(text)) }
+
+  /// For a format that is only read.
+  package func refuseWriting(_ format: String) throws(ImageError) {
+    if use.isWriting { throw ImageError("Block format '\(format)' does not support writing", errno: 30 /* EROFS */) }
+  }
 }
 
 extension ImageUse {

@@ -12,9 +12,7 @@ public enum E2imageFormat: ImageFormat {
   }
 
   public static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage {
-    guard !context.use.isWriting else {
-      throw ImageError("Block format '\(name)' does not support writing", errno: 30 /* EROFS */)
-    }
+    try context.refuseWriting(name)
     return try E2imageImage(storage, filename: context.filename)
   }
 }
@@ -24,9 +22,6 @@ public final class E2imageImage: DiskImage {
   public let format = E2imageFormat.name
   public let filename: String
   public let storage: any Storage
-  public let backing: (any DiskImage)? = nil
-  public let backingReference: BackingReference? = nil
-  public let supportsBacking = false
 
   /// The header.
   package let header: E2imageHeader
@@ -140,8 +135,6 @@ public final class E2imageImage: DiskImage {
   /// Size of the file system in bytes.
   public var virtualSize: UInt64 { superblock.byteCount }
   public var clusterSize: UInt64? { UInt64(superblock.blockSize) }
-
-  public func attachBacking(_ image: any DiskImage) {}
 
   /// The first region that ends behind `offset`.
   private func region(at offset: UInt64) -> Region? {

@@ -11,6 +11,7 @@ public enum NtfscloneFormat: ImageFormat {
   }
 
   public static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage {
+    try context.refuseWriting(name)
     var offset: UInt64 = 0
     do throws(ImageError) {
       let header = try NtfscloneHeader { (count) throws(ImageError) in

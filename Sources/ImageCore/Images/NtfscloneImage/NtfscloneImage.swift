@@ -9,9 +9,6 @@ public final class NtfscloneImage: DiskImage {
   public let format = NtfscloneFormat.name
   public let filename: String
   public let storage: any Storage
-  public let backing: (any DiskImage)? = nil
-  public let backingReference: BackingReference? = nil
-  public let supportsBacking = false
   package let header: NtfscloneHeader
   private let index = Monitor<ClusterIndex?>(nil)
 
@@ -28,8 +25,6 @@ public final class NtfscloneImage: DiskImage {
     let end = (header.clusterCount + 1) * UInt64(header.clusterSize)
     return min(header.deviceSize, end).roundedUp(to: 512) ?? 0
   }
-
-  public func attachBacking(_ image: any DiskImage) {}
 
   private func clusters() throws(ImageError) -> ClusterIndex {
     try index.withLock { (index) throws(ImageError) in

@@ -9,9 +9,7 @@ public enum OCFS2ImageFormat: ImageFormat {
   public static func probe(_ head: RawSpan, filename: String) -> Int { PackedHeader.isPresent(head) ? 100 : 0 }
 
   public static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage {
-    guard !context.use.isWriting else {
-      throw ImageError("Block format '\(name)' does not support writing", errno: 30 /* EROFS */)
-    }
+    try context.refuseWriting(name)
     return try PackedImage(storage, filename: context.filename)
   }
 }

@@ -8,9 +8,6 @@ public final class PackedImage: DiskImage {
   public let format = OCFS2ImageFormat.name
   public let filename: String
   public let storage: any Storage
-  public let backing: (any DiskImage)? = nil
-  public let backingReference: BackingReference? = nil
-  public let supportsBacking = false
 
   /// The header.
   package let header: PackedHeader
@@ -68,8 +65,6 @@ public final class PackedImage: DiskImage {
   /// Size of the volume in bytes.
   public var virtualSize: UInt64 { superblock.byteCount }
   public var clusterSize: UInt64? { header.blockSize }
-
-  public func attachBacking(_ image: any DiskImage) {}
 
   public func layerExtent(at offset: UInt64, limit: UInt64) throws(ImageError) -> Extent {
     let end = min(virtualSize, offset.saturatingAdd(limit))

@@ -9,9 +9,6 @@ public final class RawImage: DiskImage {
   public let filename: String
   public let storage: any Storage
   public var clusterSize: UInt64? { (storage as? ImageStorage)?.clusterSize }
-  public let backing: (any DiskImage)? = nil
-  public let backingReference: BackingReference? = nil
-  public let supportsBacking = false
   /// Where the disk begins in the storage, in bytes.
   package let start: UInt64
   /// The window's size in bytes; nil for "up to the storage's end".
@@ -41,8 +38,6 @@ public final class RawImage: DiskImage {
     let exact = fixedSize ?? (storage.length >= start ? storage.length - start : 0)
     return exact.roundedUp(to: 512) ?? exact.roundedDown(to: 512)
   }
-
-  public func attachBacking(_ image: any DiskImage) {}
 
   public func layerExtent(at offset: UInt64, limit: UInt64) throws(ImageError) -> Extent {
     if let image = storage as? ImageStorage { return try image.imageExtent(at: start + offset, limit: limit) }

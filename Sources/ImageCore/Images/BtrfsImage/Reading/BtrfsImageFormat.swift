@@ -14,9 +14,7 @@ public enum BtrfsImageFormat: ImageFormat {
 
   /// Opens a dump for reading.
   public static func open(_ storage: any Storage, _ context: OpenContext) throws(ImageError) -> any DiskImage {
-    guard !context.use.isWriting else {
-      throw ImageError("Block format '\(name)' does not support writing", errno: 30 /* EROFS */)
-    }
+    try context.refuseWriting(name)
     return try MetadumpImage(storage, filename: context.filename) { context.warn($0.message) }
   }
 }

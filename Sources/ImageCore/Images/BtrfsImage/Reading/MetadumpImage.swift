@@ -16,12 +16,6 @@ public final class MetadumpImage: DiskImage {
   public let filename: String
   /// The dump.
   public let storage: any Storage
-  /// None.
-  public let backing: (any DiskImage)? = nil
-  /// None.
-  public let backingReference: BackingReference? = nil
-  /// No.
-  public let supportsBacking = false
   /// Size of the restored device in bytes.
   public let virtualSize: UInt64
 
@@ -63,9 +57,6 @@ public final class MetadumpImage: DiskImage {
 
   /// Size of a tree block in bytes.
   public var clusterSize: UInt64? { UInt64(superblock.nodeSize) }
-
-  /// Dumps have no layer below.
-  public func attachBacking(_ image: any DiskImage) {}
 
   // MARK: Contents
 
