@@ -6,6 +6,7 @@ import Foundation
 private let accepted = #"""
   QC-23 | . . 2 . | $ truncate -s 262145 t.qcow2 => info t.qcow2 ; info --output=json t.qcow2 ; check t.qcow2 ; map t.qcow2
   QC-23 | . . = . . | data.qcow2 with 72 u64 0: info data.qcow2 ; info --output=json data.qcow2 ; check data.qcow2 ; map --output=json data.qcow2 ; measure -O raw data.qcow2
+  QC-23 | . . = . . | t.qcow2 with 36 u32 4194304: info t.qcow2 ; info --output=json t.qcow2 ; check t.qcow2 ; map --output=json t.qcow2 ; measure -O raw t.qcow2
   QC-23 | 0 0 | t.qcow2 with 0x30000 u64 0x8000000000000000: check -r all t.qcow2 ; check t.qcow2
   QC-23 | 2 2 . . | t.qcow2 with 0x40000 u64 0x8000000000000000: check t.qcow2 ; check --output=json t.qcow2 ; map --output=json t.qcow2 ; convert -O raw t.qcow2 out.raw
   QC-23 | 2 | t.qcow2 with 0x40000 u64 0x8000000000000000: check -r leaks t.qcow2

@@ -146,10 +146,10 @@ final class Qcow2Check {
     result.corruptions += 1
   }
 
-  /// Something that was wrong with the image.
-  func repaired(_ text: String) {
+  /// Something that was wrong with the image; `count` things at once.
+  func repaired(_ text: String, count: Int = 1) {
     message(text)
-    result.corruptionsFixed += 1
+    result.corruptionsFixed += count
   }
 
   /// Counts everything anew, as at the beginning or after a change of the tables.

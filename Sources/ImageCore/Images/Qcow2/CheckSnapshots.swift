@@ -16,7 +16,7 @@ extension Qcow2Check {
         message("You can force-remove all \(extra) overhanging snapshots with qemu-img check -r all")
         throw .system(27 /* EFBIG */)
       }
-      repaired("Discarding \(extra) overhanging snapshots")
+      repaired("Discarding \(extra) overhanging snapshots", count: Int(extra))
       count = Qcow2Header.snapshotLimit
       rewritesSnapshots = true
     }
@@ -63,7 +63,7 @@ extension Qcow2Check {
         message("You can force-remove all \(left) overhanging snapshots with qemu-img check -r all")
         throw .system(27)
       }
-      repaired("Discarding \(left) overhanging snapshots (snapshot table is too big)")
+      repaired("Discarding \(left) overhanging snapshots (snapshot table is too big)", count: Int(left))
       rewritesSnapshots = true
       return false
     }

@@ -55,13 +55,15 @@ package struct SnapshotRecord: Sendable, Equatable {
   /// Executed instructions, nil when not recorded.
   package var instructionCount: UInt64? { extraWord(2).flatMap { $0 == .max ? nil : $0 } }
 
-  /// The record as it is written: with all known words of extra data, and texts that end at a NUL.
+  /// The record as it is written: with all known words of extra data, a short state size that agrees with them, and texts
+  /// that end at a NUL.
   ///
   /// - Parameter diskSize: size in bytes of the disk, for a record that has none.
   package func completed(diskSize: UInt64) -> SnapshotRecord {
     var record = self
     record.id = Array(id.prefix { $0 != 0 })
     record.name = Array(name.prefix { $0 != 0 })
+    record.shortVMStateSize = UInt32(exactly: vmStateSize) ?? 0
     let known = [vmStateSize, self.diskSize ?? diskSize, .max]
     if extraData.count < known.count * 8 {
       var extra = Buffer(known.count * 8)
