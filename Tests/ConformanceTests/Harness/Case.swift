@@ -112,9 +112,12 @@ struct Deviation: Sendable {
     /// Accepts anything in stdout and stderr but checks the status.
     var anyText = false
 
+    /// The reference runs all the same: what it does to the files is what its next command finds.
+    var followsReference = false
+
     /// The whole of it, when nothing is left to the reference; it then need not run.
     var complete: Output? {
-      guard let stdout, let stderr, let status else { return nil }
+      guard !followsReference, let stdout, let stderr, let status else { return nil }
       return Output(stdout: stdout, stderr: stderr, status: status)
     }
     var isComplete: Bool { complete != nil }

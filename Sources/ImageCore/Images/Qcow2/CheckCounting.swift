@@ -238,6 +238,7 @@ extension Qcow2Check {
       // Far away there is no block that a cut file could have lost: the table is built anew without it, rather than the
       // file made as long as the damaged entry says.
       guard offset <= extensionLimit else {
+        if offset > UInt64(Int64.max) - clusterSize { message("ERROR could not resize image: Invalid argument") }
         needsRebuild = true
         return
       }
