@@ -15,6 +15,10 @@ struct NtfscloneConformance {
     try await Conformance.compare("ntfsclone", table: "ntfs-damage", ntfscloneDamageCases)
   }
 
+  @Test func damagedAttributes() async throws {
+    try await Conformance.compare("ntfsclone", table: "ntfs-attributes", ntfscloneAttributeCases)
+  }
+
   @Test func hostileVolumes() async throws {
     try await Conformance.compare("ntfsclone", table: "ntfs-hostile", ntfscloneHostileCases)
   }

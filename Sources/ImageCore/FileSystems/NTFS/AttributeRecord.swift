@@ -14,7 +14,7 @@ package enum AttributeType {
   package static let end: UInt32 = 0xFFFF_FFFF
 }
 
-/// An attribute as a record of $MFT holds it; every offset has been checked against the record.
+/// An attribute as a record of $MFT holds it; every range lies within the record.
 package struct AttributeRecord: Sendable {
   package let type: UInt32
   /// Position in the record and length there, in bytes.
@@ -37,6 +37,9 @@ package struct AttributeRecord: Sendable {
   package let dataSize: Int64
   package let initializedSize: Int64
 
+  /// Whether name and value, or mapping pairs, lie within the attribute; what does not is cut off.
+  package let isSound: Bool
+
   package var end: Int { offset + length }
   package var isCompressed: Bool { flags & 0x00FF != 0 }
   package var isEncrypted: Bool { flags & 0x4000 != 0 }
@@ -54,8 +57,12 @@ package struct AttributeRecord: Sendable {
     let nameOffset = Int(record.littleEndian(at: offset + 10, as: UInt16.self))
     flags = record.littleEndian(at: offset + 12, as: UInt16.self)
     instance = record.littleEndian(at: offset + 14, as: UInt16.self)
-    guard nameLength == 0 || nameOffset + 2 * nameLength <= length else { return nil }
-    name = (0..<nameLength).map { record.littleEndian(at: offset + nameOffset + 2 * $0, as: UInt16.self) }
+    var isSound = nameLength == 0 || nameOffset + 2 * nameLength <= length
+    // What is cut off of a name cannot be told from another name.
+    name = (0..<nameLength).map { unit in
+      let place = offset + nameOffset + 2 * unit
+      return place + 2 <= limit ? record.littleEndian(at: place, as: UInt16.self) : 0
+    }
     if isNonResident {
       guard length >= 64 else { return nil }
       lowestVCN = record.littleEndian(at: offset + 16, as: Int64.self)
@@ -68,11 +75,13 @@ package struct AttributeRecord: Sendable {
     } else {
       let valueLength = Int(record.littleEndian(at: offset + 16, as: UInt32.self))
       let valueOffset = Int(record.littleEndian(at: offset + 20, as: UInt16.self))
-      guard valueOffset + valueLength <= length else { return nil }
-      value = offset + valueOffset..<offset + valueOffset + valueLength
+      if valueLength > 0, valueOffset + valueLength > length { isSound = false }
+      let start = min(valueOffset, length)
+      value = offset + start..<offset + min(length, valueOffset + valueLength)
       (lowestVCN, highestVCN, mappingPairs, allocatedSize) = (0, 0, 0, 0)
       (dataSize, initializedSize) = (Int64(valueLength), Int64(valueLength))
     }
+    self.isSound = isSound
   }
 
   package func isNamed(_ name: String) -> Bool { self.name.elementsEqual(name.utf16) }

@@ -51,11 +51,19 @@ package struct FileRecord: Sendable {
   package var attributes: [AttributeRecord] { walk().attributes }
 
   /// How a walk over the attributes ended.
-  package enum Ending: Sendable {
+  package enum Ending: Sendable, Equatable {
     /// At the end mark.
     case regular
-    /// At something that is no attribute.
-    case corrupt
+    /// At something that is no attribute: its type, and whether it has a length within the record.
+    case corrupt(UInt32, hasLength: Bool)
+
+    /// Whether somebody who looks for attributes of `type`, which ascend, notices it.
+    func concerns(_ type: UInt32) -> Bool {
+      switch self {
+      case .regular: false
+      case .corrupt(let found, let hasLength): found <= type || !hasLength
+      }
+    }
   }
 
   package func walk() -> (attributes: [AttributeRecord], ending: Ending) {
@@ -66,11 +74,15 @@ package struct FileRecord: Sendable {
     let limit = min(bytes.byteCount, Int(bytesInUse))
     while offset + 8 <= limit {
       if bytes.littleEndian(at: offset, as: UInt32.self) == AttributeType.end { return (result, .regular) }
-      guard let attribute = AttributeRecord(bytes, at: offset, limit: limit) else { return (result, .corrupt) }
+      guard let attribute = AttributeRecord(bytes, at: offset, limit: limit) else {
+        let length = Int(bytes.littleEndian(at: offset + 4, as: UInt32.self))
+        let hasLength = length != 0 && length <= bytes.byteCount - offset
+        return (result, .corrupt(bytes.littleEndian(at: offset, as: UInt32.self), hasLength: hasLength))
+      }
       result.append(attribute)
       offset = attribute.end
     }
-    return (result, .corrupt)
+    return (result, .corrupt(0, hasLength: false))
   }
 }
 

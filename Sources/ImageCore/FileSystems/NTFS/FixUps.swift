@@ -16,6 +16,14 @@ package enum FixUps {
     return offset
   }
 
+  /// What is wrong with a protected record.
+  package struct Damage: Equatable, Sendable {
+    /// `EIO` for a torn record, `EINVAL` for a header that makes no sense.
+    package var errno: Int32
+    /// What the library says about it.
+    package var line: String
+  }
+
   /// What came of taking off the protection.
   package enum Outcome: Equatable {
     case done

@@ -14,6 +14,8 @@ package struct Inode {
   package private(set) var records: [FileRecord]
   /// The attributes in the order of the attribute list, or without one in physical order (spec §4.3).
   package private(set) var items: [Item] = []
+  /// The library's line about what ended the walk over the attributes, told behind the last of them.
+  package private(set) var complaint: String?
 
   private init(_ record: FileRecord) {
     number = record.number
@@ -29,21 +31,25 @@ package struct Inode {
   {
     var inode = Inode(record)
     let (own, ending) = record.walk()
-    let information = own.first { $0.type == AttributeType.standardInformation && $0.name.isEmpty }
-    guard let information, !information.isNonResident, information.value.count >= 48 else {
-      if information == nil, ending == .corrupt {
-        log("ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))")
-        if record.baseRecord == nil {
-          log("No STANDARD_INFORMATION in base record \(record.number): \(errorText(5))")
-        }
-        throw .system(5)
+    let corrupt = "ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))"
+    guard let information = own.lookUp(AttributeType.standardInformation, []) else {
+      // Found, and nothing behind it.
+      let isFound = ending == .corrupt(AttributeType.standardInformation, hasLength: true)
+      let isCorrupt =
+        !own.contains { $0.type > AttributeType.standardInformation }
+        && ending.concerns(AttributeType.standardInformation)
+      if isCorrupt { log(corrupt) }
+      if record.baseRecord == nil, !isFound {
+        log("No STANDARD_INFORMATION in base record \(record.number): \(errorText(isCorrupt ? 5 : 2))")
       }
-      if record.baseRecord == nil {
-        log("No STANDARD_INFORMATION in base record \(record.number): \(errorText(2))")
-      }
-      throw .system(2)
+      throw .system(isCorrupt ? 5 : 2)
     }
-    if let list = own.first(where: { $0.type == AttributeType.attributeList && $0.name.isEmpty }) {
+    // The length alone is looked at, where a resident attribute has it.
+    guard record.bytes.littleEndian(at: information.offset + 16, as: UInt32.self) >= 48 else {
+      log("Corrupt STANDARD_INFORMATION in base record \(record.number)")
+      throw .system(5)
+    }
+    if let list = own.lookUp(AttributeType.attributeList, []) {
       let contents = try contents(of: list, in: record, volume, log: log)
       let entries: [AttributeListEntry]
       do throws(ImageError) {
@@ -54,8 +60,12 @@ package struct Inode {
       }
       inode.resolve(entries, list, reader, log: log)
     } else {
+      if ending.concerns(AttributeType.attributeList), !own.contains(where: { $0.type > AttributeType.attributeList }) {
+        log(corrupt)
+        throw .system(5)
+      }
       inode.items = own.map { Item(record: 0, attribute: $0) }
-      if ending == .corrupt { log("ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))") }
+      if ending != .regular { inode.complaint = corrupt }
     }
     return inode
   }
@@ -103,10 +113,14 @@ package struct Inode {
         }
         place = known
       } else {
-        guard let record = try? reader.record(entry.record, log: log) else { return }
-        // A record that belongs to somebody else by now.
-        guard record.sequenceNumber == entry.sequenceNumber, record.isInUse, record.baseRecord == number else {
-          log("Found stale mft reference in attribute list!")
+        guard let record = try? reader.record(entry.record, log: log) else {
+          log("Corrupt attribute list entry in MFT record \(number)")
+          return
+        }
+        // Whether it knows that it belongs to this file is not asked: what it names twice is noticed.
+        guard record.sequenceNumber == entry.sequenceNumber else {
+          log("Record \(entry.record) has wrong SeqNo (\(entry.sequenceNumber) <> \(record.sequenceNumber))")
+          log("Corrupt attribute list entry in MFT record \(number)")
           return
         }
         place = records.count
@@ -114,10 +128,10 @@ package struct Inode {
         records.append(record)
         attributes.append(record.attributes)
       }
+      let named = attributes[place].filter { $0.type == entry.type && $0.name == entry.name }
       guard
-        let attribute = attributes[place].first(where: {
-          $0.type == entry.type && $0.instance == entry.instance && $0.name == entry.name
-        })
+        let attribute = named.first(where: { $0.instance == entry.instance })
+          ?? named.first(where: { $0.lowestVCN == entry.lowestVCN && entry.type != AttributeType.fileName })
       else {
         log("Corrupt attribute list entry in MFT record \(number)")
         return
@@ -160,5 +174,12 @@ package struct Inode {
     var bytes = buffer.mutableBytes
     try RunReader(volume.storage, clusterSize: volume.boot.clusterSize, runs: runs).read(into: &bytes, at: 0)
     return buffer.bytes.array(0..<buffer.count)
+  }
+}
+
+extension [AttributeRecord] {
+  /// The first attribute of this type and name. Types ascend: the search ends at a greater one.
+  fileprivate func lookUp(_ type: UInt32, _ name: [UInt16]) -> AttributeRecord? {
+    prefix { $0.type <= type }.first { $0.type == type && $0.name == name }
   }
 }

@@ -31,41 +31,54 @@ enum StrictCheck {
       let type = record.bytes.littleEndian(at: offset, as: UInt32.self)
       if type == AttributeType.end { return }
       let length = Int(record.bytes.littleEndian(at: offset + 4, as: UInt32.self))
-      guard type >= previous, offset + 24 <= limit, length % 8 == 0, length <= limit - offset else {
+      // Types ascend: another one is taken for the end.
+      guard type >= previous, type != 0 else { throw reject("Bad end of MFT record \(number)") }
+      guard offset + 24 <= limit, length % 8 == 0, length <= limit - offset else {
         throw reject("Corrupted MFT record \(number)")
       }
       let isNonResident = record.bytes[offset + 8] != 0
-      guard let attribute = AttributeRecord(record.bytes, at: offset, limit: limit) else {
+      guard let attribute = AttributeRecord(record.bytes, at: offset, limit: limit), attribute.isSound else {
         let kind = isNonResident ? "non resident" : "resident"
         throw reject("Corrupt \(kind) attribute 0x\(String(type, radix: 16)) in MFT record \(number)")
       }
-      try check(attribute, of: number, reject)
+      guard record.bytes[offset + 8] <= 1 else {
+        throw reject("Corrupt non resident attribute 0x\(String(type, radix: 16)) in MFT record \(number)")
+      }
+      try check(attribute, record.bytes, of: number, reject)
       previous = type
       offset = attribute.end
     }
   }
 
   /// What each type may be.
-  private static func check(_ attribute: AttributeRecord, of number: UInt64, _ reject: (String) -> ImageError)
-    throws(ImageError)
-  {
+  private static func check(
+    _ attribute: AttributeRecord, _ bytes: RawSpan, of number: UInt64, _ reject: (String) -> ImageError
+  ) throws(ImageError) {
     let type = String(attribute.type, radix: 16)
-    let mustBeResident: Set<UInt32> = [0x10, 0x30, 0x40, 0x60, 0x70, 0x90]
+    let mustBeResident: Set<UInt32> = [0x10, 0x40, 0x60, 0x70, 0x90]
     if attribute.isNonResident,
       mustBeResident.contains(attribute.type) || attribute.lowestVCN < 0 || attribute.mappingPairs >= attribute.end
+        || attribute.lowestVCN > max(0, attribute.highestVCN)
     {
       throw reject("Corrupt non resident attribute 0x\(type) in MFT record \(number)")
+    }
+    if attribute.isNonResident, attribute.type == AttributeType.fileName {
+      throw reject("Corrupt file name attribute in MFT record \(number).")
     }
     if !attribute.isNonResident, attribute.type == AttributeType.indexAllocation {
       throw reject("Corrupt resident attribute 0x\(type) in MFT record \(number)")
     }
     switch attribute.type {
-    case AttributeType.fileName where attribute.value.count < 66:
+    case AttributeType.fileName
+    where attribute.value.count < 66
+      || attribute.value.count < 66 + 2 * Int(bytes[attribute.value.lowerBound + 64]):
       throw reject("Corrupt file name attribute in MFT record \(number).")
     case AttributeType.indexRoot where attribute.value.count < 32:
       throw reject("Corrupt index root in MFT record \(number).")
     case AttributeType.standardInformation where attribute.value.count < 48:
       throw reject("Corrupt standard information in MFT record \(number)")
+    case AttributeType.volumeInformation where attribute.value.count < 12:
+      throw reject("Corrupt volume information in MFT record \(number)")
     default: break
     }
   }

@@ -80,8 +80,8 @@ struct VolumeOpening {
       throw .system(2)
     }
     guard let data = attributes.first(where: { $0.type == AttributeType.data && $0.name.isEmpty }) else {
-      log("$MFT/$DATA attribute not found.")
-      throw .system(5)
+      log("Failed to open ntfs attribute: \(errorText(2))")
+      throw .system(2)
     }
     guard data.isNonResident else {
       log("$MFT must be non-resident.")
@@ -92,13 +92,22 @@ struct VolumeOpening {
       throw .system(5)
     }
     guard data.lowestVCN == 0, data.dataSize >= 0, data.initializedSize >= 0 else { throw .system(5) }
-    var runs = try decode(record, data, log: log)
+    var runs: [Run]
+    do throws(ImageError) {
+      runs = try decode(record, data, log: log)
+    } catch {
+      log("ntfs_mapping_pairs_decompress() failed: \(errorText(error.errno))")
+      throw error
+    }
     guard runs.first?.lcn == boot.tableCluster else {
       log("The MFT is not self-contained: \(errorText(2))")
       throw .system(2)
     }
     if let list = attributes.first(where: { $0.type == AttributeType.attributeList }) {
       try addExtents(list, of: record, to: &runs, log: log)
+    } else if !attributes.contains(where: { $0.type == AttributeType.bitmap && $0.name.isEmpty }) {
+      log("Failed to open $MFT/$BITMAP: \(errorText(2))")
+      throw .system(2)
     }
     let mapped = (runs.last.map { $0.vcn + $0.count } ?? 0) * UInt64(boot.clusterSize)
     guard UInt64(data.allocatedSize) <= mapped else {
@@ -271,7 +280,10 @@ struct VolumeOpening {
     ) {
       let record = try checked(number, reader, name, log: log)
       guard let found = record.attributes.first(where: { $0.type == type && $0.name.isEmpty }) else {
-        log("ntfs_attr_open failed, inode \(number) attr 0x\(String(type, radix: 16)): \(errorText(2))")
+        log(
+          type == AttributeType.volumeInformation
+            ? "$VOLUME_INFORMATION attribute not found in $Volume: \(errorText(2))"
+            : "ntfs_attr_open failed, inode \(number) attr 0x\(String(type, radix: 16)): \(errorText(2))")
         throw .system(2)
       }
       return (record, found)
@@ -310,7 +322,7 @@ struct VolumeOpening {
         }
       }
     }
-    let (volumeRecord, information) = try attribute(3, AttributeType.volumeInformation, "inode $Volume")
+    let (volumeRecord, information) = try attribute(3, AttributeType.volumeInformation, "inode FILE_Volume")
     guard !information.isNonResident, information.value.count >= 12 else { throw .system(5) }
     let start = information.value.lowerBound
     let bytes = volumeRecord.bytes
@@ -343,7 +355,12 @@ struct VolumeOpening {
   /// $Secure, by its name in the root directory: both must be readable.
   private func checkSecure(_ reader: RecordReader, log: (String) -> Void) throws(ImageError) {
     do throws(ImageError) {
-      _ = try checked(5, reader, nil, log: log)
+      do throws(ImageError) {
+        _ = try checked(5, reader, nil, log: log)
+      } catch {
+        // Whatever is wrong with the folder.
+        throw .system(5)
+      }
       _ = try checked(9, reader, nil, log: log)
     } catch {
       log("Failed to open $Secure: \(errorText(error.errno))")

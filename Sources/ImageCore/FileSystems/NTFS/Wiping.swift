@@ -71,7 +71,7 @@ package struct Wiper: Sendable {
     var complaint: String?
     if copy.isInUse {
       let (attributes, ending) = copy.walk()
-      if ending == .corrupt { complaint = "ntfs_attr_find: Corrupt inode (-1): \(errorText(5))" }
+      if ending != .regular { complaint = "ntfs_attr_find: Corrupt inode (-1): \(errorText(5))" }
       for attribute in attributes {
         wipe(attribute, in: &record, isSystem: number <= Wiper.lastSystemRecord, &statistics)
       }
@@ -80,7 +80,8 @@ package struct Wiper: Sendable {
     case .done:
       _ = FixUps.restore(&record)
       return complaint
-    case .unacceptable: return FixUps.complaint(record.bytes)
+    // It is read without a word, and cannot be protected again.
+    case .unacceptable: return "ntfs_mst_pre_write_fixup: \(errorText(22))"
     case .torn(let line): return line
     }
   }
@@ -107,22 +108,24 @@ package struct Wiper: Sendable {
   ) {
     guard !attribute.isNonResident, attribute.value.upperBound <= bytes.byteCount else { return }
     let value = attribute.value
+    // What the length of a value says is not asked where the value has a form.
+    let room = min(attribute.end, bytes.byteCount) - value.lowerBound
     switch attribute.type {
     case AttributeType.data:
       if !isSystem { statistics.resident += zero(&bytes, value) }
-    case AttributeType.standardInformation where !keepsTimes && value.count >= 32:
+    case AttributeType.standardInformation where !keepsTimes && room >= 32:
       storeEpoch(&bytes, at: value.lowerBound, count: 4)
       statistics.timestamps += 32
-    case AttributeType.fileName where !keepsTimes && value.count >= 40:
+    case AttributeType.fileName where !keepsTimes && room >= 40:
       storeEpoch(&bytes, at: value.lowerBound + 8, count: 4)
       statistics.timestamps += 32
-    case AttributeType.indexRoot where !keepsTimes && value.count >= 32:
+    case AttributeType.indexRoot where !keepsTimes && room >= 32:
       let type = bytes.bytes.littleEndian(at: value.lowerBound, as: UInt32.self)
       let first = Int(bytes.bytes.littleEndian(at: value.lowerBound + 16, as: UInt32.self))
       if type == AttributeType.fileName {
-        wipeEntries(&bytes, from: value.lowerBound + 16 + first, to: value.upperBound, .directory, &statistics)
+        wipeEntries(&bytes, from: value.lowerBound + 16 + first, to: value.lowerBound + room, .directory, &statistics)
       } else if attribute.isNamed("$Q") {
-        wipeEntries(&bytes, from: value.lowerBound + 16 + first, to: value.upperBound, .quota, &statistics)
+        wipeEntries(&bytes, from: value.lowerBound + 16 + first, to: value.lowerBound + room, .quota, &statistics)
       }
     default: break
     }
@@ -159,7 +162,11 @@ package struct Wiper: Sendable {
   }
 
   /// What came of an index block.
-  package enum BlockOutcome { case done, notAnIndexBlock, torn }
+  package enum BlockOutcome {
+    case done
+    case notAnIndexBlock
+    case torn(FixUps.Damage)
+  }
 
   /// Wipes the times of a directory's index block as it is stored; a torn one is wiped as it stands.
   package func wipeIndexBlock(_ block: inout MutableRawSpan, _ statistics: inout WipeStatistics) -> BlockOutcome {
@@ -177,7 +184,8 @@ package struct Wiper: Sendable {
     case .done:
       _ = FixUps.restore(&block)
       return .done
-    case .unacceptable, .torn: return .torn
+    case .unacceptable: return .torn(FixUps.Damage(errno: 22, line: FixUps.complaint(block.bytes)))
+    case .torn(let line): return .torn(FixUps.Damage(errno: 5, line: line))
     }
   }
 }

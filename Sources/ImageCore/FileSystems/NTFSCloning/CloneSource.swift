@@ -270,8 +270,9 @@ package final class CloneSource: CopySource {
     case .blocks(let size, let isUsed):
       for index in 0..<buffer.byteCount / size where isUsed.map({ index < $0.count && $0[index] }) ?? true {
         var block = buffer.slice(index * size..<(index + 1) * size)
-        if wiper.wipeIndexBlock(&block, &statistics) == .torn, rule.tellsDamage {
-          work.note(offset, CloneNote(after: 0, text: CloneFailure.damagedIndex))
+        if case .torn(let damage) = wiper.wipeIndexBlock(&block, &statistics), rule.tellsDamage {
+          work.note(offset, CloneNote(after: 0, text: damage.line, isLibrary: true))
+          work.note(offset, CloneNote(after: 0, text: CloneFailure.damagedIndex(damage)))
         }
       }
     }
@@ -320,7 +321,9 @@ extension [Range<Int>] {
 
 /// Errors of a clone. `errno` 0 means that the message says everything.
 package enum CloneFailure {
-  static let damagedIndex = "ERROR(5): Damaged INDX record: \(errorText(5))"
+  static func damagedIndex(_ damage: FixUps.Damage) -> String {
+    "ERROR(\(damage.errno)): Damaged INDX record: \(errorText(damage.errno))"
+  }
 
   /// What a bad spot of the source disk comes to when nothing is to be rescued.
   package static let faultyDisk = ImageError("Disk is faulty, can't make full backup!", errno: 0)

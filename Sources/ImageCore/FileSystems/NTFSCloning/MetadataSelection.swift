@@ -117,6 +117,7 @@ final class MetadataSelection: Selection {
         if item.attribute.isNonResident { try select(item, of: inode) }
         count(item, of: inode)
       }
+      if let complaint = inode.complaint { voice.log(complaint) }
       if !rule.isImage {
         for record in inode.records where record.number > Wiper.lastSystemRecord { countUnused(record) }
       }
@@ -191,7 +192,10 @@ final class MetadataSelection: Selection {
       guard (try? reader.read(into: &part, at: UInt64(first * index.blockSize))) != nil else { return }
       for number in 0..<count where first + number < index.isUsed.count && index.isUsed[first + number] {
         var block = part.slice(number * index.blockSize..<(number + 1) * index.blockSize)
-        if wiper.wipeIndexBlock(&block, &statistics) == .torn { voice.warn(CloneFailure.damagedIndex) }
+        if case .torn(let damage) = wiper.wipeIndexBlock(&block, &statistics) {
+          voice.log(damage.line)
+          voice.warn(CloneFailure.damagedIndex(damage))
+        }
       }
       first += count
     }
@@ -323,7 +327,7 @@ final class MetadataSelection: Selection {
       guard rule.isImage || isCounted else { continue }
       var block = all.slice(number * blockSize..<(number + 1) * blockSize)
       var statistics = WipeStatistics()
-      if wiper.wipeIndexBlock(&block, &statistics) == .torn { return false }
+      if case .torn = wiper.wipeIndexBlock(&block, &statistics) { return false }
       written += statistics
       if isCounted { inMemory += statistics }
     }

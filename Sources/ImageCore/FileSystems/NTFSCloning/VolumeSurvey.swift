@@ -70,6 +70,7 @@ package struct VolumeSurvey: Sendable {
       }
       if let metadata = rule.metadata { inUse += metadata.count(item.attribute, runs, of: inode.number, volume) }
     }
+    if let complaint = inode.complaint { log(complaint) }
   }
 
   // MARK: Accounting
@@ -153,7 +154,7 @@ package struct VolumeSurvey: Sendable {
   /// Takes the clusters of $BadClus out: they are never read.
   ///
   /// - Returns: how many $BadClus names.
-  /// - Throws: when there is no $BadClus.
+  /// - Throws: when there is no $BadClus, or it has no list.
   package mutating func excludeBadClusters(log: @escaping (String) -> Void) throws(ImageError) -> UInt64 {
     let reader = volume.recordReader()
     let inode: Inode
@@ -161,6 +162,18 @@ package struct VolumeSurvey: Sendable {
       inode = try Inode.open(try reader.record(8, log: log), volume, reader, log: log)
     } catch {
       throw ImageError("ntfs_open_inode: \(errorText(error.errno))", errno: error.errno)
+    }
+    // Types ascend: the search ends at a greater one.
+    let bad = inode.items.prefix { $0.attribute.type <= AttributeType.data }.first {
+      $0.attribute.type == AttributeType.data && $0.attribute.isNamed("$Bad")
+    }
+    guard let bad else {
+      if let complaint = inode.complaint { log(complaint) }
+      let number: Int32 = inode.complaint == nil ? 2 : 5
+      throw ImageError("ntfs_attr_open: \(errorText(number))", errno: number)
+    }
+    guard bad.attribute.isNonResident else {
+      throw ImageError("ntfs_attr_map_whole_runlist: \(errorText(22))", errno: 22)
     }
     guard let runs = try? inode.allRuns(AttributeType.data, Array("$Bad".utf16), volume, log: log) else { return 0 }
     var count: UInt64 = 0
