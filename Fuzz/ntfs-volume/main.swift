@@ -6,7 +6,8 @@ import Synchronization
 // whose place the input names. Opened, surveyed and copied as metadata; every part by itself as well.
 final class Patchwork: Storage {
   let name = "volume"
-  let length: UInt64 = 1 << 26
+  // Small, because a run list may ask for all of it: an input takes a millisecond, not twenty.
+  let length: UInt64 = 1 << 22
   let requestAlignment = 1
   let allocatedSize: UInt64? = nil
   let identity: FileIdentity? = nil
@@ -25,25 +26,45 @@ final class Patchwork: Storage {
     upCase = UInt64(input.rawBytes.littleEndian(at: 512, as: UInt32.self)) * clusterSize
   }
 
-  private func byte(_ offset: UInt64) -> UInt8 {
+  /// The bytes from `offset` on, as far as one place of the input has them: their position there, and how many.
+  private func piece(at offset: UInt64) -> (start: Int, count: Int) {
     let records = UInt64(input.count - 516)
-    if offset < 512 { return input[Int(offset)] }
-    if offset >= table, offset - table < records { return input[516 + Int(offset - table)] }
-    if offset >= mirror, offset - mirror < min(records, max(4096, clusterSize)) {
-      return input[516 + Int(offset - mirror)]
+    let places = [
+      (range: 0..<512 as Range<UInt64>, start: 0), (range: table..<table + records, start: 516),
+      (range: mirror..<mirror + min(records, max(4096, clusterSize)), start: 516),
+    ]
+    if let place = places.first(where: { $0.range.contains(offset) }) {
+      return (place.start + Int(offset - place.range.lowerBound), Int(place.range.upperBound - offset))
     }
-    if offset >= upCase, offset - upCase < 131072 {
-      let code = (offset - upCase) / 2
-      let upper = (0x61...0x7A).contains(code) ? code - 0x20 : code
-      return UInt8(truncatingIfNeeded: (offset - upCase) % 2 == 0 ? upper : upper >> 8)
-    }
-    return input[Int(offset % UInt64(input.count))]
+    let start = Int(offset % UInt64(input.count))
+    let next = places.map(\.range.lowerBound).filter { $0 > offset }.min() ?? .max
+    return (start, Int(min(UInt64(input.count - start), next - offset)))
   }
 
   func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    for index in 0..<buffer.byteCount {
-      buffer.storeBytes(of: byte(offset &+ UInt64(index)), toByteOffset: index, as: UInt8.self)
+    var done = 0
+    while done < buffer.byteCount {
+      let place = piece(at: offset &+ UInt64(done))
+      let count = min(place.count, buffer.byteCount - done)
+      buffer.copy(input.rawBytes.slice(place.start..<place.start + count), at: done)
+      done += count
     }
+    // $UpCase lies over everything but the boot sector, $MFT and its mirror.
+    let end = offset &+ UInt64(buffer.byteCount)
+    guard offset < upCase + 131072, end > upCase else { return }
+    for position in max(offset, upCase)..<min(end, upCase + 131072) where !isFixed(position) {
+      let code = (position - upCase) / 2
+      let upper = (0x61...0x7A).contains(code) ? code - 0x20 : code
+      buffer.storeBytes(
+        of: UInt8(truncatingIfNeeded: (position - upCase) % 2 == 0 ? upper : upper >> 8),
+        toByteOffset: Int(position - offset), as: UInt8.self)
+    }
+  }
+
+  private func isFixed(_ offset: UInt64) -> Bool {
+    let records = UInt64(input.count - 516)
+    return offset < 512 || (table..<table + records).contains(offset)
+      || (mirror..<mirror + min(records, max(4096, clusterSize))).contains(offset)
   }
 
   func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent {

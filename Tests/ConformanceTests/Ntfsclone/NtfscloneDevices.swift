@@ -2,7 +2,7 @@
 let ntfscloneDeviceCases: [Case] =
   targetSizeCases + sourceDeviceCases + scarceDeviceCases + ["rw", "ro"].flatMap(mountedTargets)
   + ["rw", "ro"].flatMap(mountedSources)
-  + fullDisks
+  + fullDisks + clonezillaCases
 
 /// Devices with old contents, which free clusters keep: exactly the volume and its backup, more, a sector less, far less.
 private let targetSizeCases: [Case] = [12_582_912, 16_777_216, 12_578_304, 4096].flatMap { (size: Int) -> [Case] in
@@ -45,11 +45,11 @@ private func mountedTargets(_ mode: String) -> [Case] {
   let mounted = "truncate -s 16M o; mkfs.ext2 -q o; mkdir m; \(loop); mount -o \(mode) $d m"
   let same = ["-q -O $d v.img", "-q -r -O $d special.img", "-q -m -f -O $d v.img"].map { (command: String) -> Case in
     Case(
-      "sh \(mounted); ntfsclone \(command) >log 2>&1 || echo $?; sed s,$d,DEVICE, log; umount m; e2fsck -fn o >log 2>&1"
+      "sh \(mounted); ntfsclone \(command) >log 2>&1 || echo $?; sed s,$d,DEVICE, log; \(unmount); e2fsck -fn o >log 2>&1"
         + " && echo sound", fixture: NtfsVolumes.fixture, files: .unchecked)
   }
   let different = ["-q -s -O $d v.img", "-q -m -s -f -O $d v.img"].map { (command: String) -> Case in
-    differing("N-4", "\(mounted); ntfsclone \(command) && exit 9; umount m; e2fsck -fn o", status: 0)
+    differing("N-4", "\(mounted); ntfsclone \(command) && exit 9; \(unmount); e2fsck -fn o", status: 0)
   }
   return same + different
 }
@@ -59,9 +59,9 @@ private func mountedSources(_ mode: String) -> [Case] {
   [
     Case(
       "sh mkdir m; cp v.img o; ntfs-3g -o \(mode) o m; ntfsclone -q -o p o || echo $?; ntfsclone -q -s -o q o || echo $?;"
-        + " umount m", fixture: NtfsVolumes.fixture, files: .unchecked),
+        + " \(unmount)", fixture: NtfsVolumes.fixture, files: .unchecked),
     Case(
-      "sh mkdir m; cp v.img o; \(loop); ntfs-3g -o \(mode) $d m; ntfsclone -q -o p $d >log || echo $?; umount m;"
+      "sh mkdir m; cp v.img o; \(loop); ntfs-3g -o \(mode) $d m; ntfsclone -q -o p $d >log || echo $?; \(unmount);"
         + " sed s,$d,DEVICE, log", fixture: NtfsVolumes.fixture, files: .unchecked),
   ]
 }
@@ -75,8 +75,31 @@ private let fullDisks: [Case] =
     differing("N-2", "\(smallDisk("400k")); ntfsclone -q -m -s -o t/o full-s512-c4k.img", status: 1),
   ]
 
+/// What Clonezilla does: images through compressors and split files, from and to devices, with everything that is said.
+private let clonezillaCases: [Case] = [
+  "\(source); ntfsclone --force --save-image --overwrite - $d 2>err | gzip -c --fast | split -a 2 -b 1M - part.; "
+    + "sed s,$d,DEVICE, err; cat part.* | gunzip -c | sha1sum; rm part.* err",
+  "\(source); ntfsclone --force --rescue --save-image -O - $d 2>err | gzip -c | gunzip -c | sha1sum; "
+    + "sed s,$d,DEVICE, err; rm err",
+  "\(source); ntfsclone -f --rescue -O - $d 2>err | sha1sum; sed s,$d,DEVICE, err; rm err",
+  "\(image); head -c 20971520 /dev/zero | tr '\\0' x >o; \(loop); cat part.* | gunzip -c | "
+    + "ntfsclone --restore-image --overwrite $d - >log 2>err || echo $?; sed s,$d,DEVICE, log err; rm part.* log err",
+  "\(image); truncate -s 1M o; \(loop); cat part.* | gunzip -c | ntfsclone --restore-image --overwrite $d - >log 2>err "
+    + "|| echo $?; sed s,$d,DEVICE, log err; rm part.* log err",
+  "\(image); cat part.* | gunzip -c | ntfsclone --restore-image --no-action - || echo $?; rm part.*",
+  "\(image); cat part.* | gunzip -c | ntfsclone --restore-image -O o -; rm part.*",
+].map { Case("sh \($0)", fixture: NtfsVolumes.fixture) }
+
+private let source = "cp --sparse=always full-s512-c4k.img o; \(loop)"
+private let image =
+  "ntfsclone -q -s -o - full-s512-c4k.img 2>/dev/null | gzip -c --fast | split -a 2 -b 1M - part."
+
 /// A loop device over `o`, as `$d`.
-private let loop = "d=$(losetup -f --show o); trap 'umount m 2>/dev/null || :; losetup -d $d' EXIT"
+private let loop =
+  "d=$(losetup -f --show o); trap 'umount m 2>/dev/null || :; losetup -d $d' EXIT; trap 'exit 143' TERM"
+
+/// What looks at new devices can keep a file system busy for a while.
+private let unmount = "until umount m 2>/dev/null; do sleep 0.2; done"
 
 private func smallDisk(_ size: String) -> String {
   "mkdir t; mount -t tmpfs -o size=\(size) none t; trap 'umount t' EXIT"
