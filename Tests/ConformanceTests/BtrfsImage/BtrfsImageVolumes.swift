@@ -6,6 +6,9 @@ private let volumes = [
   "nodatasum", "churn", "balanced", "logtree", "logtree4k", "logtrees", "newuuid", "seed", "rootdir",
 ]
 
+/// Volumes for every level of compression.
+private let compressedVolumes = ["default", "dup4k", "mixed", "cachev1", "snapshots"]
+
 /// Volumes whose metadata carries other checksums than crc32c.
 private let otherChecksums = ["xxhash", "sha256", "blake2"]
 
@@ -44,6 +47,17 @@ let btrfsVolumeCases: [Case] =
         """
       ], name: volume, fixture: btrfsFixture(volume),
       deviation: Deviation("B-4", stdout: "1\n", stderr: "", status: 0, files: .unchecked))
+  }
+  + compressedVolumes.map { volume in
+    // No level makes a larger file than the reference's, and from each it restores the same volume.
+    Case(
+      """
+      sh btrfs-image \(volume).img a; command -p btrfs-image -t 1 -r a r; for c in 1 2 3 4 5 6 7 8 9; do \
+      btrfs-image -c $c \(volume).img z || exit 1; command -p btrfs-image -c $c \(volume).img y; \
+      command -p btrfs-image -t 1 -r z s && cmp r s || exit 1; btrfs-image -t 1 -r y t && cmp -n 67108864 r t || exit 1; \
+      test $(stat -c %s z) -le $(stat -c %s y) || echo larger: -c $c; done; rm r s t y z
+      """,
+      name: "\(volume), all levels", fixture: btrfsFixture(volume))
   }
   + [
     // File contents too: each file of the restored volume is that of the source.
