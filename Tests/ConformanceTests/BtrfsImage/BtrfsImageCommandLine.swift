@@ -62,13 +62,17 @@ let btrfsCommandLineCases: [Case] =
     """, fixture: fixture
   ).map { compressedAlike($0) }
   + [
+    // A reader that goes away ends the dump without a word.
+    Case(
+      "sh (btrfs-image default.img -; echo $? >&2) | head -c 1 | wc -c", name: "closed pipe",
+      fixture: btrfsFixture("default")),
     // In use as a file system, by the file and by the device.
     Case(
       """
       sh cp --sparse=always labelled.img x.1.img; mkdir m; \(btrfsFixtures)/with-devices x 'mount -r $1 m; \
       btrfs-image x.1.img a; btrfs-image $1 b 2>&1 | sed s,$1,DEVICE,; umount m'; rm x.1.img
       """,
-      name: "mounted", fixture: btrfsFixture("labelled"))
+      name: "mounted", fixture: btrfsFixture("labelled")),
   ]
   + differences.map { id, command, stdout, stderr, status in
     Case(

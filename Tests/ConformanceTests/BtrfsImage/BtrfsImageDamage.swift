@@ -54,6 +54,8 @@ private let badChecksum =
 private let stored = "WARNING: tree block N is damaged, it is stored with a wrong checksum\n"
 private let zeros = "WARNING: tree block N cannot be read, zeros are stored\n"
 private let extents = "WARNING: the extent tree is damaged, all trees are walked as with -w\n"
+private let logs =
+  "WARNING: the log tree cannot be followed to its end, all metadata chunks are searched for its blocks\n"
 private let searched = "WARNING: trees cannot be followed to their ends, all metadata chunks are searched for blocks\n"
 
 /// The row of docs/DIFFERENCES.md, the damage to both copies of a block (`poke`), and what is said in the extent tree's
@@ -126,8 +128,23 @@ private let mended = [
   "csum:leaf:0 1 3000 ff00ff", "fs:leaf:1 1 32 0000 fix", "fs:leaf:1 1 96 ffff0000 fix",
 ]
 
+/// Blocks of trees that only some volumes have.
+private let damagedVolumes: [(row: String, volume: String, damage: String, byExtents: String, byWalking: String)] = [
+  ("B-6", "quotas", "quota:leaf:0 12 3000 ff00ff", badChecksum + stored, badChecksum + searched + stored),
+  ("B-6", "snapshots", "257:leaf:0 12 3000 ff00ff", badChecksum + stored, badChecksum + stored),
+  (
+    "B-6", "default", "DATA_RELOC_TREE:leaf:0 12 3000 ff00ff", badChecksum + stored, badChecksum + searched + stored
+  ),
+  // The log's root, and a log.
+  ("B-7", "logtree", "TREE_LOG:leaf:0 12 3000 ff00ff", badChecksum + logs + stored, badChecksum + logs + stored),
+  ("B-7", "logtree", "TREE_LOG:leaf:1 12 3000 ff00ff", badChecksum + stored, badChecksum + stored),
+]
+
 let btrfsDamageCases: [Case] =
-  mended.map { damage in
+  damagedVolumes.flatMap { row, volume, damage, byExtents, byWalking in
+    [("", byExtents), ("-w", byWalking)].map { damagedCase(row, volume, damage, option: $0, stderr: $1) }
+  }
+  + mended.map { damage in
     Case(
       "default.img a", "-w default.img b", name: damage, fixture: btrfsFixture("default"),
       setup: [.shell("\(poke) default.img \(damage)")], masks: btrfsMasks)
@@ -135,13 +152,17 @@ let btrfsDamageCases: [Case] =
   + damages.flatMap { row, damage, byExtents, byWalking in
     [("", byExtents), ("-w", byWalking)].compactMap { option, stderr in
       guard let stderr else { return nil }
-      // The dump of the damaged volume holds no less than that of the sound one.
-      return Case(
-        """
-        sh command -p btrfs-image \(option) default.img a; \(poke) default.img \(damage); \
-        btrfs-image \(option) default.img b || echo $?; test $(stat -c %s b) -ge $(stat -c %s a) && echo whole
-        """,
-        name: "\(damage) \(option)", fixture: btrfsFixture("default"), masks: btrfsMasks,
-        deviation: Deviation(row, stdout: "1\nwhole\n", stderr: stderr, status: 0, files: .unchecked))
+      return damagedCase(row, "default", damage, option: option, stderr: stderr)
     }
   }
+
+/// The dump of the damaged volume holds no less than that of the sound one.
+private func damagedCase(_ row: String, _ volume: String, _ damage: String, option: String, stderr: String) -> Case {
+  Case(
+    """
+    sh command -p btrfs-image \(option) \(volume).img a; \(poke) \(volume).img \(damage); \
+    btrfs-image \(option) \(volume).img b || echo $?; test $(stat -c %s b) -ge $(stat -c %s a) && echo whole
+    """,
+    name: "\(volume) \(damage) \(option)", fixture: btrfsFixture(volume), masks: btrfsMasks,
+    deviation: Deviation(row, stdout: "1\nwhole\n", stderr: stderr, status: 0, files: .unchecked))
+}

@@ -3,7 +3,7 @@ private let volumes = [
   "empty", "default", "labelled", "single4k", "dup4k", "node8k", "node32k", "node64k", "single64k", "large", "mixed",
   "mixed4k", "datadup", "cachev1", "cachev1single", "cachemixed", "nocache", "nonskinny", "nonskinny4k", "holes",
   "oldest", "quotas", "madequota", "snapshots", "snapshots4k", "reflinks", "zlib", "lzo", "zstd", "noinline",
-  "nodatasum", "churn", "balanced", "logtree", "logtree4k", "logtrees", "newuuid", "seed", "rootdir",
+  "nodatasum", "churn", "balanced", "logtree", "logtree4k", "logtrees", "newuuid", "seed", "rootdir", "zoned",
 ]
 
 /// Volumes for every level of compression.

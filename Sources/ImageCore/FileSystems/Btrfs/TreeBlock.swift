@@ -4,6 +4,8 @@ import Bytes
 package struct TreeBlockHeader: Sendable, Equatable {
   /// Size in bytes: where items or key pointers begin.
   package static let size = 101
+  /// Where the file system's number is.
+  package static let fsidOffset = 32
   /// Levels are below this.
   package static let levelLimit: UInt8 = 8
 
@@ -26,7 +28,7 @@ package struct TreeBlockHeader: Sendable, Equatable {
 
   /// The header of `block` (at least ``size`` bytes). Nothing is checked.
   package init(_ block: RawSpan) {
-    fsid = UUID128(block, at: 32)
+    fsid = UUID128(block, at: TreeBlockHeader.fsidOffset)
     address = block.littleEndian(at: 48)
     flags = block.littleEndian(at: 56)
     chunkTreeID = UUID128(block, at: 64)

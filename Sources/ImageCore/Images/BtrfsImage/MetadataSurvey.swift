@@ -53,7 +53,7 @@ package struct MetadataSurvey {
     if volume.superblock.logRoot != 0 {
       let root = TreeRoot(
         address: volume.superblock.logRoot, generation: volume.superblock.generation &+ 1)
-      survey.follow(root, &walk) { survey, address in survey.addTreeBlock(address) }
+      survey.addLogTrees(root, &walk)
     }
     for extent in rootTree.cacheExtents { survey.addData(extent.lowerBound, extent.upperBound - extent.lowerBound) }
     survey.plan.flush()
@@ -245,6 +245,28 @@ package struct MetadataSurvey {
     var found: [UInt64] = []
     scan { address in
       if seen.insert(address) { found.append(address) }
+    }
+    for address in found.sorted() { addTreeBlock(address) }
+  }
+
+  /// Adds the log trees, which the extent tree knows nothing of; where they cannot be followed, what can be found of them.
+  private mutating func addLogTrees(_ root: TreeRoot, _ walk: inout TreeWalk) {
+    let isAllFound = walk.isIncomplete
+    var seen = AddressSet()
+    follow(root, &walk) { survey, address in
+      _ = seen.insert(address)
+      survey.addTreeBlock(address)
+    }
+    // Trees that could not be followed before have made us look at all blocks already.
+    guard walk.isIncomplete, !isAllFound else { return }
+    log.damage("the log tree cannot be followed to its end, all metadata chunks are searched for its blocks")
+    var found: [UInt64] = []
+    let generation = volume.superblock.generation
+    volume.scanTreeBlocks(in: [.metadata, .system]) { address, block in
+      let header = TreeBlockHeader(block)
+      if header.owner == ObjectID.treeLog, header.generation > generation, seen.insert(address) {
+        found.append(address)
+      }
     }
     for address in found.sorted() { addTreeBlock(address) }
   }

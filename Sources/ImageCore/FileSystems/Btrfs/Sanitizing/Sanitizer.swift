@@ -42,6 +42,7 @@ package final class Sanitizer: TreeBlockTransform {
   package func apply(to block: inout MutableRawSpan) {
     let header = TreeBlockHeader(block.bytes)
     guard header.isLeaf, header.itemCount <= header.capacity(nodeSize: block.byteCount) else { return }
+    var order = LeafOrder()
     for index in 0..<header.itemCount {
       let item = LeafItem(block.bytes, index)
       guard let range = item.range(nodeSize: block.byteCount) else { continue }
@@ -50,7 +51,7 @@ package final class Sanitizer: TreeBlockTransform {
         let isAttribute = item.key.type == .extendedAttribute
         let keepsHashes = replaceEntries(
           in: &block, range, isRootTree: header.owner == ObjectID.rootTree, isAttribute: isAttribute)
-        if item.key.type == .directoryItem, !keepsHashes { moveKey(in: &block, index, item, count: header.itemCount) }
+        if item.key.type == .directoryItem, !keepsHashes { changeKey(of: item, index, range, block.bytes, &order) }
       case .inodeReference:
         replaceNames(in: &block, range, headSize: 10)
       case .inodeExtendedReference:
@@ -65,6 +66,7 @@ package final class Sanitizer: TreeBlockTransform {
       default: break
       }
     }
+    order.apply(to: &block, count: header.itemCount)
   }
 
   /// Takes the label out of a superblock.
@@ -160,24 +162,17 @@ package final class Sanitizer: TreeBlockTransform {
     block.fill(min(position, value.upperBound)..<value.upperBound)
   }
 
-  /// Puts an entry whose name has a new hash under the key that belongs to it, where that keeps the leaf in order. The
-  /// first key of a leaf stands in the block above and stays.
-  @_lifetime(block: copy block)
-  private func moveKey(in block: inout MutableRawSpan, _ index: Int, _ item: LeafItem, count: Int) {
-    guard let range = item.range(nodeSize: block.byteCount), range.count > DirectoryEntry.headSize else { return }
-    let length = Int(block.bytes.littleEndian(at: range.lowerBound + 27, as: UInt16.self))
+  /// Asks for the key that belongs to an entry whose name has a new hash.
+  private func changeKey(
+    of item: LeafItem, _ index: Int, _ range: Range<Int>, _ block: RawSpan, _ order: inout LeafOrder
+  ) {
+    guard range.count > DirectoryEntry.headSize else { return }
+    let length = Int(block.littleEndian(at: range.lowerBound + 27, as: UInt16.self))
     // Entries that share a hash share the item: these names are none of the short ones.
     guard range.count == DirectoryEntry.headSize + length else { return }
-    let hash = NameCollisions.hash(block.bytes.slice(range.lowerBound + DirectoryEntry.headSize..<range.upperBound))
-    let key = ItemKey(item.key.objectID, item.key.type, UInt64(hash))
-    guard key != item.key, index > 0, LeafItem(block.bytes, index - 1).key < key else { return }
-    if index + 1 < count {
-      guard key < LeafItem(block.bytes, index + 1).key else { return }
-    } else if key > item.key, length <= 2 {
-      // The next leaf's first key is unknown, and the hashes of names so short are far apart.
-      return
-    }
-    key.store(in: &block, at: TreeBlockHeader.size + index * LeafItem.headerSize)
+    let hash = NameCollisions.hash(block.slice(range.lowerBound + DirectoryEntry.headSize..<range.upperBound))
+    // The hashes of names of one or two bytes are far apart.
+    order.change(index, to: ItemKey(item.key.objectID, item.key.type, UInt64(hash)), isNear: length > 2)
   }
 
   private func warnOnce(_ name: ShortName) {

@@ -47,7 +47,7 @@ public final class MetadumpImage: DiskImage {
     self.filename = filename
     scan = try MetadumpScan(StorageInput(storage), report: report)
     plan = try ChunkPlan(scan)
-    repair = try BlockRepair(scan.superblock, chunks: plan.isSqueezed ? plan.chunks : nil)
+    repair = try BlockRepair(scan, chunks: plan.isSqueezed ? plan.chunks : nil)
     superblock = try plan.superblock(scan.superblock, version: scan.version)
     guard let size = superblock.device.totalBytes.roundedUp(to: 512), size <= UInt64(Int64.max) else {
       throw ImageError("device of \(superblock.device.totalBytes) bytes is too large", errno: 27 /* EFBIG */)

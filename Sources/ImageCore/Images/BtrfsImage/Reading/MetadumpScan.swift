@@ -16,6 +16,19 @@ package struct MetadumpScan: Sendable {
   /// Logical addresses of the chunk tree's leaves, in order of their keys.
   package private(set) var chunkLeaves: [UInt64] = []
 
+  /// The numbers of the file systems that are seeds of this one: parts of it still carry them.
+  package var seeds: Set<UUID128> { Set(devices.map(\.fsid)).subtracting([superblock.metadataUUID]) }
+
+  /// A block that carries another file system's number.
+  private struct ForeignBlock {
+    var fsid: UUID128
+    /// What it is, if it makes sense.
+    var block: Block?
+    /// The item that it is in, and how much was read of that.
+    var item: UInt64
+    var size: Int
+  }
+
   /// A block of the chunk tree.
   private enum Block {
     case leaf([Chunk], [DeviceItem])
@@ -53,6 +66,7 @@ package struct MetadumpScan: Sendable {
     }
 
     var blocks: [UInt64: Block] = [:]
+    var foreign: [UInt64: ForeignBlock] = [:]
     var leaves: [UInt64]?
     // Said only if something is missing for it: a restore meets these items again.
     var problems: [ImageError] = []
@@ -62,9 +76,13 @@ package struct MetadumpScan: Sendable {
       let end = place.address.saturatingAdd(longest)
       guard ranges.contains(where: { place.address < $0.end && $0.logical < end }) else { continue }
       let problem = try payloads.read(place) { (piece, count, address) throws(ImageError) in
-        try scan(piece.bytes.slice(0..<count), at: address, ranges, &blocks, report)
+        try scan(piece.bytes.slice(0..<count), at: address, ranges, &blocks, &foreign, report)
       }
       if let problem { problems.append(problem) }
+      leaves = MetadumpScan.leaves(of: superblock.chunkRoot, blocks)
+    }
+    if leaves == nil, !foreign.isEmpty {
+      MetadumpScan.adopt(foreign, into: &blocks, report)
       leaves = MetadumpScan.leaves(of: superblock.chunkRoot, blocks)
     }
     if leaves == nil {
@@ -118,7 +136,7 @@ package struct MetadumpScan: Sendable {
   /// Takes the blocks of the chunk tree out of a piece of an item.
   private func scan(
     _ piece: RawSpan, at address: UInt64, _ ranges: [Chunk], _ blocks: inout [UInt64: Block],
-    _ report: (ImageError) -> Void
+    _ foreign: inout [UInt64: ForeignBlock], _ report: (ImageError) -> Void
   ) throws(ImageError) {
     let nodeSize = Int(superblock.nodeSize)
     var position = 0
@@ -128,13 +146,38 @@ package struct MetadumpScan: Sendable {
       position += nodeSize
       guard ranges.contains(where: { $0.logical <= start && start < $0.end }) else { continue }
       do throws(ImageError) {
-        blocks[start] = try self.block(block, at: start, report)
+        let header = TreeBlockHeader(block)
+        if header.address == start, header.fsid != superblock.metadataUUID {
+          foreign[start] = ForeignBlock(
+            fsid: header.fsid, block: try? self.block(block, at: start, report), item: address, size: piece.byteCount)
+        } else {
+          blocks[start] = try self.block(block, at: start, report)
+        }
       } catch {
         report(error)
         report(
           ImageError("failed to search tree blocks in item bytenr \(address) size \(piece.byteCount)", errno: 5))
       }
-      guard blocks.count < MetadumpScan.blockLimit else { throw ImageError("the chunk tree is too large", errno: 5) }
+      guard blocks.count + foreign.count < MetadumpScan.blockLimit else {
+        throw ImageError("the chunk tree is too large", errno: 5)
+      }
+    }
+  }
+
+  /// Adds the blocks that a seed has left, which the devices among the known ones tell.
+  private static func adopt(
+    _ foreign: [UInt64: ForeignBlock], into blocks: inout [UInt64: Block], _ report: (ImageError) -> Void
+  ) {
+    var known: Set<UUID128> = []
+    for case .leaf(_, let devices) in blocks.values { known.formUnion(devices.map(\.fsid)) }
+    for (address, found) in foreign.sorted(by: { $0.key < $1.key }) {
+      if let block = found.block, known.contains(found.fsid) {
+        blocks[address] = block
+      } else {
+        report(ImageError("filesystem metadata UUID of eb \(address) does not match", errno: 5))
+        report(
+          ImageError("failed to search tree blocks in item bytenr \(found.item) size \(found.size)", errno: 5))
+      }
     }
   }
 
@@ -142,9 +185,6 @@ package struct MetadumpScan: Sendable {
     let header = TreeBlockHeader(block)
     guard header.address == address else {
       throw ImageError("eb bytenr does not match found bytenr: \(header.address) != \(address)", errno: 5)
-    }
-    guard header.fsid == superblock.metadataUUID else {
-      throw ImageError("filesystem metadata UUID of eb \(address) does not match", errno: 5)
     }
     guard header.owner == ObjectID.chunkTree else {
       throw ImageError("wrong eb \(address) owner \(header.owner)", errno: 5)

@@ -64,7 +64,7 @@ package struct DumpRestorer: Sendable {
           + "corruption")
     }
     let target = RestoreTarget([storage], .oneDevice(plan.chunks))
-    let repair = try BlockRepair(dumped, chunks: plan.isSqueezed ? plan.chunks : nil)
+    let repair = try BlockRepair(scan, chunks: plan.isSqueezed ? plan.chunks : nil)
     try invalidate(storage)
     copyItems(to: target, repair)
     let source = try TreeSource(dumped) { (buffer, address) throws(ImageError) in
@@ -92,7 +92,7 @@ package struct DumpRestorer: Sendable {
   /// Restores without regard to the chunk tree: each block where its logical address says (§14.8).
   package func restoreOld(to storage: any WritableStorage) throws(ImageError) {
     let target = RestoreTarget([storage], .identity)
-    let repair = try BlockRepair(scan.superblock, chunks: nil)
+    let repair = try BlockRepair(scan, chunks: nil)
     try invalidate(storage)
     copyItems(to: target, repair)
     var superblock = scan.superblock
@@ -137,7 +137,7 @@ package struct DumpRestorer: Sendable {
     var numbers: [UInt64: Int] = [:]
     for (index, device) in devices.enumerated() { numbers[device.id] = index }
     let target = RestoreTarget(storages, .devices(scan.chunks, numbers))
-    let repair = try BlockRepair(scan.superblock, chunks: nil)
+    let repair = try BlockRepair(scan, chunks: nil)
     for storage in storages { try invalidate(storage) }
     copyItems(to: target, repair)
     try target.writeParity()
@@ -152,6 +152,7 @@ package struct DumpRestorer: Sendable {
       wrote(index, device.id)
       var superblock = scan.superblock
       superblock.device = device
+      superblock.device.fsid = superblock.metadataUUID
       try write(superblock, to: storages[index], size: device.totalBytes)
       try storages[index].flush()
     }
