@@ -137,7 +137,7 @@ private let damagedVolumes: [(row: String, volume: String, damage: String, byExt
   ),
   // The log's root, and a log.
   ("B-7", "logtree", "TREE_LOG:leaf:0 12 3000 ff00ff", badChecksum + logs + stored, badChecksum + logs + stored),
-  ("B-7", "logtree", "TREE_LOG:leaf:1 12 3000 ff00ff", badChecksum + stored, badChecksum + stored),
+  ("B-7", "logtree", "TREE_LOG:leaf:1 12 3000 ff00ff", badChecksum + logs + stored, badChecksum + logs + stored),
 ]
 
 let btrfsDamageCases: [Case] =

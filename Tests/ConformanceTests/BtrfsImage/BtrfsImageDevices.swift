@@ -60,7 +60,8 @@ let btrfsDeviceCases: [Case] =
       sh : sprout.1.img sprout.2.img; mkdir m; cat >look <<'END'
       mount -r $1 m && find m -mindepth 1 -printf '%P %y %m %U %G %n %s %b %T@ %C@\\n' | sort >$2; umount m
       END
-      \(btrfsFixtures)/with-devices sprout 'sh look $2 source && btrfs-image $2 a' && \
+      \(btrfsFixtures)/with-devices sprout 'btrfs device scan $@ >log; sh look $2 source && btrfs-image $2 a; \
+      btrfs device scan --forget $@' && \
       btrfs-image -r a r.1.img && btrfs-image -m a t.1.img t.2.img; \
       \(btrfsFixtures)/with-devices r 'btrfs check $1 >log 2>&1 && sh look $1 one' && cmp source one; \
       \(btrfsFixtures)/with-devices t 'btrfs device scan $@ >log && btrfs check $2 >log 2>&1 && sh look $1 two; \
