@@ -41,12 +41,14 @@ static inline int clinux_posix_lock(int fd, int exclusive) {
 struct clinux_file_system {
   uint64_t type;
   uint64_t available_bytes;
+  uint64_t free_bytes;
 };
 static inline int clinux_file_system(int fd, const char *path, struct clinux_file_system *facts) {
   struct statfs status;
   if ((path != NULL ? statfs(path, &status) : fstatfs(fd, &status)) != 0) return errno;
   facts->type = (uint64_t)status.f_type;
   facts->available_bytes = (uint64_t)status.f_bavail * (uint64_t)status.f_frsize;
+  facts->free_bytes = (uint64_t)status.f_bfree * (uint64_t)status.f_frsize;
   return 0;
 }
 

@@ -90,10 +90,11 @@ public struct Commit: Sendable {
     try base.flush()
   }
 
-  /// Refuses to begin what cannot be ended: a base that was changed in part is of no use to its other overlays.
+  /// Refuses to begin what cannot be ended: a base that was changed in part is of no use to its other overlays. Where
+  /// nobody can know how much room there is, the copy itself finds out.
   private func checkSpace() throws(ImageError) {
-    guard let file = base.storage as? FileStorage, !file.isDevice,
-      let available = (try? file.fileSystem())?.available
+    guard let file = base.storage as? FileStorage, !file.isDevice, let facts = try? file.fileSystem(),
+      facts.storesAsGiven
     else { return }
     var needed: UInt64 = 0
     let selection = CommitSelection(top, above: base, dataLimit: 1 << 30)
@@ -112,7 +113,7 @@ public struct Commit: Sendable {
         }
         offset += length
       }
-      if needed > available { throw .system(28 /* ENOSPC */, path: file.name) }
+      if needed > facts.free { throw .system(28 /* ENOSPC */, path: file.name) }
     }
   }
 }

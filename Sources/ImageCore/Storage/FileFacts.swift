@@ -95,6 +95,11 @@ public struct FileSystemFacts: Sendable {
   public var type: UInt64
   /// Bytes that an unprivileged user can still store.
   public var available: UInt64
+  /// Bytes that are free, those that the administrator alone may use included.
+  public var free: UInt64
+  /// Whether what is stored takes the space that it has: nothing is compressed or kept once for several files (ext2 to
+  /// ext4, XFS, tmpfs).
+  public var storesAsGiven: Bool { [0xEF53, 0x5846_5342, 0x0102_1994].contains(type) }
 
   /// The file system that holds a file, whatever its kind.
   public init(path: String) throws(ImageError) {
@@ -107,6 +112,7 @@ public struct FileSystemFacts: Sendable {
   fileprivate init(_ facts: clinux_file_system) {
     type = facts.type
     available = facts.available_bytes
+    free = facts.free_bytes
   }
 }
 

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A command that changes images, for the tests that interrupt it or make it fail.
 struct MutatingOperation: Sendable, CustomStringConvertible {
   let description: String
@@ -41,12 +43,15 @@ struct MutatingOperation: Sendable, CustomStringConvertible {
     self.verify = verify
   }
 
-  /// Every operation on disks of some 64 units.
+  /// Every operation on disks of some 64 units, or those that have the text of OPERATIONS in their names.
   /// - Parameter unit: in KiB, at least 4.
   static func all(unit: Int) -> [MutatingOperation] {
     let texts = SetupTexts(unit: unit)
-    return copies(texts) + resizes(texts) + repairs(texts) + snapshots(texts) + bitmaps(texts) + amendments(texts)
+    let all =
+      copies(texts) + resizes(texts) + repairs(texts) + snapshots(texts) + bitmaps(texts) + amendments(texts)
       + rebases(texts) + commits(texts)
+    guard let wanted = ProcessInfo.processInfo.environment["OPERATIONS"] else { return all }
+    return all.filter { $0.description.contains(wanted) }
   }
 
   // MARK: Copies
@@ -244,6 +249,15 @@ struct MutatingOperation: Sendable, CustomStringConvertible {
       commit(
         "commit of an image with a snapshot", "", into: "mid.qcow2",
         after: "\nqemu-img snapshot -c s top.qcow2; qemu-io -c 'write -P 7 \(u(20)) \(u(1))' top.qcow2"),
+      // A large L1 table, and so many counts that their table has grown.
+      commit(
+        "commit of an image whose tables have moved", "", into: "mid.qcow2",
+        after: """
+
+          rm top.qcow2
+          qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 -b mid.qcow2 -F qcow2 top.qcow2 \(u(28))
+          qemu-img resize -q top.qcow2 \(u(128)); qemu-io -c 'write -P 7 100k 2300k' top.qcow2
+          """),
       commit(
         "commit of a compressed image into one with a snapshot", "", into: "mid.qcow2",
         after: """

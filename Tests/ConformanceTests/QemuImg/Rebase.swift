@@ -257,6 +257,30 @@ private let rebaseDeviations = [
           stderr: "", status: 0),
       ], files: .unchecked)),
   Case(
+    "rebase -b full.raw -F raw o.qcow2", "map --output=json o.qcow2", "check o.qcow2", "compare o.qcow2 holes.raw",
+    setup: [
+      "qemu-img create -q -f raw full.raw 4M ; qemu-io -f raw -c 'write -q -P 5 0 4M' full.raw",
+      "qemu-img create -q -f raw holes.raw 4M ; qemu-io -f raw -c 'write -q -P 1 0 64k' holes.raw",
+      "qemu-img create -q -f qcow2 -b holes.raw -F raw o.qcow2",
+    ],
+    deviation: Deviation(
+      "Q-156",
+      expected: [
+        1: .init(
+          stdout: """
+            [{ "start": 0, "length": 65536, "depth": 0, "present": true, "zero": false, "data": true, "offset": 327680},
+            { "start": 65536, "length": 4128768, "depth": 0, "present": true, "zero": true, "data": false}]
+
+            """, stderr: "", status: 0),
+        2: .init(
+          stdout: """
+            No errors were found on the image.
+            1/64 = 1.56% allocated, 0.00% fragmented, 0.00% compressed clusters
+            Image end offset: 393216
+
+            """, stderr: "", status: 0),
+      ], files: .content)),
+  Case(
     "rebase --backing=base.raw --backing-format raw deep.qcow2", "info deep.qcow2", fixture: chains,
     deviation: Deviation(
       "Q-34",

@@ -3,24 +3,21 @@ import Images
 import Storage
 
 extension Qcow2Format: AmendableFormat {
-  package static var amendOptions: [OptionDefinition] {
+  /// Of the options of a new image, those that can be changed later; what is not mentioned stays as it is.
+  private static let amendable: Set = [
+    "encrypt.iter-time", "size", "compat", "backing_file", "backing_fmt", "data_file", "data_file_raw",
+    "lazy_refcounts", "refcount_bits",
+  ]
+
+  package static let amendOptions =
     [
       OptionDefinition("encrypt.state", .text, "Select new state of affected keyslots (active/inactive)"),
       OptionDefinition("encrypt.keyslot", .number, "Select a single keyslot to modify explicitly"),
       OptionDefinition("encrypt.old-secret", .text, "Select all keyslots that match this password"),
       OptionDefinition(
         "encrypt.new-secret", .text, "New secret to set in the matching keyslots. Empty string to erase"),
-      OptionDefinition("encrypt.iter-time", .number, "Time to spend in PBKDF in milliseconds"),
-      OptionDefinition("size", .size, "Virtual disk size"),
-      OptionDefinition("compat", .text, "Compatibility level (v2 [0.10] or v3 [1.1])"),
-      OptionDefinition("backing_file", .text, "File name of a base image"),
-      OptionDefinition("backing_fmt", .text, "Image format of the base image"),
-      OptionDefinition("data_file", .text, "File name of an external data file"),
-      OptionDefinition("data_file_raw", .boolean, "The external data file must stay valid as a raw image"),
-      OptionDefinition("lazy_refcounts", .boolean, "Postpone refcount updates"),
-      OptionDefinition("refcount_bits", .number, "Width of a reference count entry in bits"),
     ]
-  }
+    + creationOptions.filter { amendable.contains($0.name) }.map { OptionDefinition($0.name, $0.kind, $0.help) }
 }
 
 /// What an image is to become (qcow2-qcow-qed §19.5), nil where nothing changes.

@@ -24,7 +24,8 @@ extension Qcow2Image: EmptyableImage {
 extension Qcow2Tables {
   /// Makes the image what it was when it was new: header, refcount table, one refcount block, L1 table, nothing else.
   ///
-  /// - Returns: false if the image holds more than the disk's contents; nothing is changed then.
+  /// - Returns: false if the image holds more than the disk's contents, or its tables lie where they cannot be moved from in
+  ///   one step; nothing is changed then.
   func reset() throws(ImageError) -> Bool {
     let writing = try writer()
     let size = header.clusterSize
@@ -34,6 +35,8 @@ extension Qcow2Tables {
       header.encryption == .none, !header.hasDataFile, used <= writing.refcounts.blockEntries
     else { return false }
     try commit()
+    let places = TablePlaces(header, writing.refcounts)
+    guard places.isInPlace || places.canMove(below: used) else { return false }
     try writing.barrier()
     // Entry by entry the disk shows the layer below, which holds the same.
     let l1Start = header.l1TableOffset
@@ -41,32 +44,46 @@ extension Qcow2Tables {
     try writing.barrier()
     l2.removeAll()
 
-    let refcounts = writing.refcounts
-    let isInPlace =
-      l1Start == 3 * size && refcounts.tableOffset == size && UInt64(refcounts.table.count) * 8 == size
-      && refcounts.table[0] == 2 * size
-    // Where tables have moved, counts are wrong for a moment; the mark has whoever opens the image then count again.
-    if !isInPlace { try moveTables(l1Clusters, writing) }
+    if !places.isInPlace { try moveTables(used, places, writing) }
     var block = Array(repeating: UInt64(0), count: Int(size / 8))
-    refcounts.width.setOnes(&block, 0..<Int(used))
-    var table = Array(repeating: UInt64(0), count: Int(size / 8))
-    table[0] = 2 * size
+    writing.refcounts.width.setOnes(&block, 0..<Int(used))
+    let table = newTable()
     // The other blocks go first: what they count is referred to by nothing any more.
     try writing.storage.writeBigEndianWords(table[...], at: size)
     try writing.barrier()
     try writing.storage.writeLittleEndianWords(block, at: 2 * size)
     try writing.barrier()
-    if !isInPlace { try setDirty(false, writing) }
     try writing.storage.resize(to: used * size)
     try restartWriting(table)
     return true
   }
 
-  /// Points the header to the places that the tables have in a new image, which are cleared before.
-  private func moveTables(_ l1Clusters: UInt64, _ writing: Qcow2Writing) throws(ImageError) {
+  /// The refcount table of a new image: one block, in cluster 2.
+  private func newTable() -> [UInt64] {
+    [2 * header.clusterSize] + Array(repeating: UInt64(0), count: Int(header.clusterSize / 8) - 1)
+  }
+
+  /// Moves the tables to clusters 1 to `used`, where a new image has them: they are filled and counted before the header
+  /// leads there. The L1 table holds zeros only.
+  private func moveTables(_ used: UInt64, _ places: TablePlaces, _ writing: Qcow2Writing) throws(ImageError) {
     let size = header.clusterSize
-    try setDirty(true, writing)
-    try writing.storage.zero(size..<(3 + l1Clusters) * size, mayUnmap: false)
+    let refcounts = writing.refcounts
+    for cluster in 0..<used where try refcounts.count(cluster) == 0 {
+      _ = try refcounts.retain(cluster..<cluster + 1)
+    }
+    try refcounts.writeBack()
+    try writing.barrier()
+    if places.l1.lowerBound != 3 { try writing.storage.zero(3 * size..<used * size, mayUnmap: false) }
+    if places.firstBlock != 2 {
+      guard let block = try refcounts.block(0) else { throw .system(5 /* EIO */) }
+      try writing.storage.writeLittleEndianWords(block.words, at: 2 * size)
+      try writing.barrier()
+    }
+    if places.table.lowerBound != 1 {
+      try writing.storage.writeBigEndianWords(newTable()[...], at: size)
+    } else {
+      try writing.storage.writeBigEndianWord(2 * size, at: size)
+    }
     try writing.barrier()
     header.l1TableOffset = 3 * size
     header.refcountTableOffset = size
@@ -76,14 +93,37 @@ extension Qcow2Tables {
         + header.refcountTableClusters.bigEndianBytes, at: 40)
     try writing.barrier()
   }
+}
 
-  private func setDirty(_ isDirty: Bool, _ writing: Qcow2Writing) throws(ImageError) {
-    if isDirty {
-      header.incompatibleFeatures.insert(.dirty)
-    } else {
-      header.incompatibleFeatures.remove(.dirty)
+/// Where the tables of an image are, in clusters.
+private struct TablePlaces {
+  let l1: Range<UInt64>
+  let table: Range<UInt64>
+  /// The block that counts the first clusters.
+  let firstBlock: UInt64
+  let blocks: Set<UInt64>
+
+  init(_ header: Qcow2Header, _ refcounts: Refcounts) {
+    let size = header.clusterSize
+    func range(_ offset: UInt64, _ entries: Int) -> Range<UInt64> {
+      offset / size..<offset / size + (UInt64(entries) * 8).dividedUp(by: size)
     }
-    try writeHeaderBytes(header.incompatibleFeatures.rawValue.bigEndianBytes, at: 72)
-    try writing.barrier()
+    l1 = range(header.l1TableOffset, Int(header.l1Size))
+    table = range(refcounts.tableOffset, refcounts.table.count)
+    let clusters = refcounts.table.map { ($0 & ~EntryBits.reservedRefcountTable) / size }
+    firstBlock = clusters.first ?? 0
+    blocks = Set(clusters)
+  }
+
+  /// Whether everything lies where a new image has it.
+  var isInPlace: Bool { l1.lowerBound == 3 && table == 1..<2 && firstBlock == 2 }
+
+  /// Whether the places of a new image, clusters 1 to `used`, hold nothing that is needed until the header leads there.
+  func canMove(below used: UInt64) -> Bool {
+    func isFree(_ cluster: UInt64) -> Bool { !table.contains(cluster) && !blocks.contains(cluster) }
+    return firstBlock != 0
+      && (table == 1..<2 || (isFree(1) && !l1.contains(1)))
+      && (firstBlock == 2 || (isFree(2) && !l1.contains(2)))
+      && (3..<used).allSatisfy(isFree)
   }
 }
