@@ -3,12 +3,21 @@
 /// 0x80 or 0x90 at 56, 152 (of record 8: 152, 264, 288) and 256.
 let ntfscloneAttributeCases: [Case] =
   userCases + systemCases + indexCases + extensionCases + [
+    // What lies behind a wrong length is nothing that can be told.
+    Case(
+      "-q -s -o s v.img", name: "an attribute that is too short (N-30)", fixture: NtfsVolumes.fixture,
+      setup: [Step(line: "patch v.img 41116 u8 0x60")],
+      deviation: Deviation(
+        "N-30", stdout: foundAndSaved,
+        stderr: "ntfsclone v2022.10.3 (libntfs-3g)\nntfs_attr_find: Corrupt inode (24): Input/output error\n",
+        status: 0,
+        files: .unchecked)),
     // The root directory's index is not needed to find $Secure.
     Case(
       "-q -s -o s v.img", name: "index of the root directory (N-29)", fixture: NtfsVolumes.fixture,
       setup: [Step(line: "patch v.img 1593344 text X")],
       deviation: Deviation(
-        "N-29", stdout: foundAndSaved, stderr: "ntfsclone v2022.10.3 (libntfs-3g)\n", status: 0, files: .unchecked))
+        "N-29", stdout: foundAndSaved, stderr: "ntfsclone v2022.10.3 (libntfs-3g)\n", status: 0, files: .unchecked)),
   ]
 
 private let userCases: [Case] = userPatches.flatMap { patch -> [Case] in
