@@ -8,16 +8,11 @@ enum AmendCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.options, "o", nil, .required),
-      CommandOption(.options, nil, "options", .required, isAddition: true),
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
-      CommandOption(.cache, "t", nil, .required),
-      CommandOption(.cache, nil, "cache", .required, isAddition: true),
-      CommandOption(.progress, "p", nil),
-      CommandOption(.progress, nil, "progress", isAddition: true),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
+      CommandOption(.options, "o", "options", .required, isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
+      CommandOption(.cache, "t", "cache", .required, isAddition: true),
+      CommandOption(.progress, "p", "progress", isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
       // Concerns keys of encrypted images alone.
       CommandOption(.force, nil, "force"),
       .imageOptions,

@@ -17,8 +17,7 @@ enum BitmapCommand: Command {
       CommandOption(.mergeBitmap, nil, "merge", .required),
       CommandOption(.mergeFile, "b", "source-file", .required),
       CommandOption(.secondFormat, "F", "source-format", .required),
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
       CommandOption(.granularity, "g", "granularity", .required),
       .imageOptions,
     ]

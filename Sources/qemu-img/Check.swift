@@ -11,10 +11,8 @@ enum CheckCommand: Command {
       CommandOption(.format, "f", "format", .required),
       CommandOption(.repair, "r", "repair", .required),
       .output,
-      CommandOption(.sourceCache, "T", nil, .required),
-      CommandOption(.sourceCache, nil, "cache", .required, isAddition: true),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
+      CommandOption(.sourceCache, "T", "cache", .required, isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
       .forceShare, .imageOptions,
     ]
 

@@ -8,20 +8,13 @@ enum CommitCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
-      CommandOption(.base, "b", nil, .required),
-      CommandOption(.base, nil, "base", .required, isAddition: true),
-      CommandOption(.drop, "d", nil),
-      CommandOption(.drop, nil, "drop", isAddition: true),
-      CommandOption(.rateLimit, "r", nil, .required),
-      CommandOption(.rateLimit, nil, "rate-limit", .required, isAddition: true),
-      CommandOption(.cache, "t", nil, .required),
-      CommandOption(.cache, nil, "cache", .required, isAddition: true),
-      CommandOption(.progress, "p", nil),
-      CommandOption(.progress, nil, "progress", isAddition: true),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
+      CommandOption(.base, "b", "base", .required, isAddition: true),
+      CommandOption(.drop, "d", "drop", isAddition: true),
+      CommandOption(.rateLimit, "r", "rate-limit", .required, isAddition: true),
+      CommandOption(.cache, "t", "cache", .required, isAddition: true),
+      CommandOption(.progress, "p", "progress", isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
       .imageOptions,
     ]
 

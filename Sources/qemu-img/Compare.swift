@@ -8,18 +8,12 @@ enum CompareCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "a-format", .required, isAddition: true),
-      CommandOption(.secondFormat, "F", nil, .required),
-      CommandOption(.secondFormat, nil, "b-format", .required, isAddition: true),
-      CommandOption(.sourceCache, "T", nil, .required),
-      CommandOption(.sourceCache, nil, "cache", .required, isAddition: true),
-      CommandOption(.progress, "p", nil),
-      CommandOption(.progress, nil, "progress", isAddition: true),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
-      CommandOption(.strict, "s", nil),
-      CommandOption(.strict, nil, "strict", isAddition: true),
+      CommandOption(.format, "f", "a-format", .required, isAddition: true),
+      CommandOption(.secondFormat, "F", "b-format", .required, isAddition: true),
+      CommandOption(.sourceCache, "T", "cache", .required, isAddition: true),
+      CommandOption(.progress, "p", "progress", isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
+      CommandOption(.strict, "s", "strict", isAddition: true),
       .forceShare, .imageOptions,
     ]
 

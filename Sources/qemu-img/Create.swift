@@ -8,19 +8,13 @@ enum CreateCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
-      CommandOption(.backing, "b", nil, .required),
-      CommandOption(.backing, nil, "backing", .required, isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
+      CommandOption(.backing, "b", "backing", .required, isAddition: true),
       CommandOption(.backingFormat, "F", nil, .required),
-      CommandOption(.backingFormat, "B", nil, .required),
-      CommandOption(.backingFormat, nil, "backing-format", .required, isAddition: true),
-      CommandOption(.unsafeBacking, "u", nil),
-      CommandOption(.unsafeBacking, nil, "backing-unsafe", isAddition: true),
-      CommandOption(.options, "o", nil, .required),
-      CommandOption(.options, nil, "options", .required, isAddition: true),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
+      CommandOption(.backingFormat, "B", "backing-format", .required, isAddition: true),
+      CommandOption(.unsafeBacking, "u", "backing-unsafe", isAddition: true),
+      CommandOption(.options, "o", "options", .required, isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
     ]
 
   static func run(_ words: [String], _ tool: Tool) throws(Stop) -> Int32 {

@@ -8,10 +8,8 @@ enum DDCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
-      CommandOption(.targetFormat, "O", nil, .required),
-      CommandOption(.targetFormat, nil, "output-format", .required, isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
+      CommandOption(.targetFormat, "O", "output-format", .required, isAddition: true),
       .forceShare, .imageOptions,
     ]
 

@@ -8,16 +8,12 @@ enum MeasureCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
       CommandOption(.format, nil, "source-format", .required, isAddition: true),
-      CommandOption(.targetFormat, "O", nil, .required),
-      CommandOption(.targetFormat, nil, "target-format", .required, isAddition: true),
-      CommandOption(.options, "o", nil, .required),
-      CommandOption(.options, nil, "options", .required, isAddition: true),
+      CommandOption(.targetFormat, "O", "target-format", .required, isAddition: true),
+      CommandOption(.options, "o", "options", .required, isAddition: true),
       CommandOption(.options, nil, "target-format-options", .required, isAddition: true),
-      CommandOption(.snapshot, "l", nil, .required),
-      CommandOption(.snapshot, nil, "snapshot", .required, isAddition: true),
+      CommandOption(.snapshot, "l", "snapshot", .required, isAddition: true),
       CommandOption(.size, nil, "size", .required),
       CommandOption(.size, "s", nil, .required),
       CommandOption(.imageOptions, nil, "source-image-opts", isAddition: true),

@@ -8,23 +8,16 @@ enum RebaseCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
       CommandOption(.backingFormat, "F", nil, .required),
       CommandOption(.backingFormat, "B", "backing-format", .required, isAddition: true),
-      CommandOption(.backing, "b", nil, .required),
-      CommandOption(.backing, nil, "backing", .required, isAddition: true),
-      CommandOption(.unsafeBacking, "u", nil),
-      CommandOption(.unsafeBacking, nil, "backing-unsafe", isAddition: true),
+      CommandOption(.backing, "b", "backing", .required, isAddition: true),
+      CommandOption(.unsafeBacking, "u", "backing-unsafe", isAddition: true),
       CommandOption(.compress, "c", "compress", isAddition: true),
-      CommandOption(.cache, "t", nil, .required),
-      CommandOption(.cache, nil, "cache", .required, isAddition: true),
-      CommandOption(.sourceCache, "T", nil, .required),
-      CommandOption(.sourceCache, nil, "backing-cache", .required, isAddition: true),
-      CommandOption(.progress, "p", nil),
-      CommandOption(.progress, nil, "progress", isAddition: true),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
+      CommandOption(.cache, "t", "cache", .required, isAddition: true),
+      CommandOption(.sourceCache, "T", "backing-cache", .required, isAddition: true),
+      CommandOption(.progress, "p", "progress", isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
       .forceShare, .imageOptions,
     ]
 

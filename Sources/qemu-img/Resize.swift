@@ -8,12 +8,10 @@ enum ResizeCommand: Command {
 
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.format, "f", nil, .required),
-      CommandOption(.format, nil, "format", .required, isAddition: true),
+      CommandOption(.format, "f", "format", .required, isAddition: true),
       CommandOption(.preallocation, nil, "preallocation", .required),
       CommandOption(.shrink, nil, "shrink"),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
       .imageOptions,
     ]
 

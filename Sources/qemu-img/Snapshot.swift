@@ -10,18 +10,13 @@ enum SnapshotCommand: Command {
   private static let actions: Set<Option> = [.list, .apply, .createSnapshot, .delete]
   private static let options: [CommandOption<Option>] =
     CommandOption.common + [
-      CommandOption(.list, "l", nil),
-      CommandOption(.list, nil, "list", isAddition: true),
-      CommandOption(.apply, "a", nil, .required),
-      CommandOption(.apply, nil, "apply", .required, isAddition: true),
-      CommandOption(.createSnapshot, "c", nil, .required),
-      CommandOption(.createSnapshot, nil, "create", .required, isAddition: true),
-      CommandOption(.delete, "d", nil, .required),
-      CommandOption(.delete, nil, "delete", .required, isAddition: true),
+      CommandOption(.list, "l", "list", isAddition: true),
+      CommandOption(.apply, "a", "apply", .required, isAddition: true),
+      CommandOption(.createSnapshot, "c", "create", .required, isAddition: true),
+      CommandOption(.delete, "d", "delete", .required, isAddition: true),
       CommandOption(.format, "f", nil, .required, isAddition: true),
       CommandOption(.format, nil, "format", .required, isAddition: true),
-      CommandOption(.quiet, "q", nil),
-      CommandOption(.quiet, nil, "quiet", isAddition: true),
+      CommandOption(.quiet, "q", "quiet", isAddition: true),
       .forceShare, .imageOptions,
     ]
 
