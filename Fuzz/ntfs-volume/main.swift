@@ -42,12 +42,12 @@ final class Patchwork: Storage {
   }
 
   func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    let bytes = input.rawBytes
+    let input = input
     var done = 0
     while done < buffer.byteCount {
       let place = piece(at: offset &+ UInt64(done))
       let count = min(place.count, buffer.byteCount - done)
-      buffer.copy(bytes.slice(place.start..<place.start + count), at: done)
+      buffer.copy(input.rawBytes.slice(place.start..<place.start + count), at: done)
       done += count
     }
     // $UpCase lies over everything but the boot sector, $MFT and its mirror.
