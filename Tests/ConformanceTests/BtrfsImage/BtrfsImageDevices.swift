@@ -15,10 +15,13 @@ private func files(_ name: String, _ devices: Int) -> String {
   (1...devices).map { "\(name).\($0).img" }.joined(separator: " ")
 }
 
+/// Zeros the parts of a dump's superblock that differ from device to device: checksum and dev_item.
+private func maskingSuperblock(_ dump: String) -> String { zeroing(1024..<1056, 1225..<1323, in: dump) }
+
 /// Which device's superblock a dump begins with depends on the order in which the reference finds them.
 private func dumped(_ name: String, _ command: String, _ dumps: String...) -> String {
   "\(btrfsFixtures)/with-devices \(name) '\(command)' && "
-    + dumps.map { "\(btrfsFixtures)/mask-superblock \($0)" }.joined(separator: " && ")
+    + dumps.map(maskingSuperblock).joined(separator: " && ")
 }
 
 let btrfsDeviceCases: [Case] =
@@ -46,7 +49,7 @@ let btrfsDeviceCases: [Case] =
     Case(
       """
       sh : \(files("raid5x3", 3)); \(dumped("raid5x3", "btrfs-image $1 a", "a")); btrfs-image raid5x3.2.img b && \
-      \(btrfsFixtures)/mask-superblock b; cmp a b
+      \(maskingSuperblock("b")); cmp a b
       """,
       name: "files beside the first", fixture: btrfsFixture("raid5x3"),
       deviation: Deviation("B-13", stdout: "", stderr: "", status: 0, files: .unchecked)),

@@ -1,4 +1,3 @@
-import Foundation
 import Synchronization
 import Testing
 
@@ -26,10 +25,7 @@ import Testing
 }
 
 /// Where the scripts are that make, attach and damage volumes.
-let btrfsFixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()  // BtrfsImage
-  .deletingLastPathComponent()  // ConformanceTests
-  .deletingLastPathComponent()  // Tests
-  .appendingPathComponent("Fixtures/btrfs").path
+let btrfsFixtures = fixtureFolder("btrfs")
 
 /// A volume of `make-volume`, made when the first case asks for it; the same for all cases.
 func btrfsFixture(_ volume: String) -> Fixture {

@@ -53,3 +53,11 @@ private actor FixtureState {
     return try await task.value
   }
 }
+
+/// Where the fixtures of a kind are: a folder of Tests/Fixtures.
+func fixtureFolder(_ name: String) -> String {
+  URL(fileURLWithPath: #filePath).deletingLastPathComponent()  // Harness
+    .deletingLastPathComponent()  // ConformanceTests
+    .deletingLastPathComponent()  // Tests
+    .appendingPathComponent("Fixtures/\(name)").path
+}

@@ -1,4 +1,3 @@
-import Foundation
 import Testing
 
 /// Our `o2image` beside the reference.
@@ -32,14 +31,11 @@ import Testing
 }
 
 /// Where the compressed volumes and `list-tree` are.
-let ocfs2Fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()  // O2image
-  .deletingLastPathComponent()  // ConformanceTests
-  .deletingLastPathComponent()  // Tests
-  .appendingPathComponent("Fixtures/ocfs2").path
+let ocfs2Fixtures = fixtureFolder("ocfs2")
 
 /// Commands of a shell that make a packed image without its creation time.
 func packed(_ volume: String, _ image: String) -> String {
-  "MALLOC_PERTURB_=255 o2image \(volume) \(image) && printf '\\0\\0\\0\\0' | dd of=\(image) bs=1 seek=4 conv=notrunc status=none"
+  "MALLOC_PERTURB_=255 o2image \(volume) \(image) && \(zeroing(4..<8, in: image))"
 }
 
 extension Deviation {
