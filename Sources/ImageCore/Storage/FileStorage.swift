@@ -34,6 +34,8 @@ public final class FileStorage: WritableStorage {
   private let isBlockDevice: Bool
   private let currentLength: Atomic<UInt64>
   private let needsFlush = Atomic<Bool>(false)
+  /// Held while the file is flushed.
+  private let flushing = Mutex(())
   let writable: Atomic<Bool>
   let locks: Mutex<FileLocks>
   private let isLocking: Bool
@@ -335,11 +337,19 @@ public final class FileStorage: WritableStorage {
 
   public func flush() throws(ImageError) {
     if cache.ignoresFlush { return }
-    guard needsFlush.exchange(false, ordering: .relaxed) else { return }
-    var status: Int32
-    repeat { status = fdatasync(number) } while status != 0 && errno == EINTR
-    // A character device such as /dev/null cannot be flushed and needs no flush.
-    if status != 0 && !(isDevice && errno == EINVAL) { throw failure(errno, 0) }
+    // Who comes while another thread flushes waits for that: what it wrote before may be part of it.
+    let code = flushing.withLock { _ -> Int32 in
+      guard needsFlush.exchange(false, ordering: .relaxed) else { return 0 }
+      var status: Int32
+      repeat { status = fdatasync(number) } while status != 0 && errno == EINTR
+      // A character device such as /dev/null cannot be flushed and needs no flush.
+      if status == 0 || (isDevice && errno == EINVAL) { return 0 }
+      let code = errno
+      // Nothing is known to be durable: the next flush must not pass for one that succeeded.
+      needsFlush.store(true, ordering: .relaxed)
+      return code
+    }
+    if code != 0 { throw failure(code, 0) }
   }
 
   // MARK: Copying within the kernel
