@@ -16,7 +16,7 @@ struct Faults {
           faults += 1
           let fault = errno.map { "failed with \($0)" } ?? "was short"
           #expect(wrong.isEmpty, "\(operation): call \(call) \(fault) in \(trial.folder.path): \(wrong)")
-          if !wrong.isEmpty { return }
+          if !wrong.isEmpty { return trial.keep() }
         }
       }
       #expect(faults > 0, "\(operation): \(faults) faults in \(trial.calls) calls")

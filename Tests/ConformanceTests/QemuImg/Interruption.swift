@@ -18,7 +18,7 @@ struct Interruption {
         let wrong = try await trial.kill(after: seconds)
         #expect(
           wrong.isEmpty, "\(operation): killed after \(seconds) s (moment \(moment) of seed \(seed)): \(wrong)")
-        if !wrong.isEmpty { return }
+        if !wrong.isEmpty { return trial.keep() }
       }
       try trial.remove()
     }
@@ -34,7 +34,7 @@ struct Interruption {
           guard let wrong = try await trial.run("FAULT_AT=\(call) FAULT_KILL=\(how)", end: "") else { continue }
           kills += 1
           #expect(wrong.isEmpty, "\(operation): killed at call \(call) (\(how)) in \(trial.folder.path): \(wrong)")
-          if !wrong.isEmpty { return }
+          if !wrong.isEmpty { return trial.keep() }
         }
       }
       #expect(kills > 0, "\(operation): \(kills) kills in \(trial.calls) calls")

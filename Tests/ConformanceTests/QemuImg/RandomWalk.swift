@@ -13,6 +13,7 @@ struct RandomWalk {
 
   @Test(arguments: seeds) func sequence(seed: Int) async throws {
     try await Slots.sequences.withSlot {
+      _ = Totals.announceAtExit
       let tools = try Tools(tool: "qemu-img")
       let folder = Tools.memoryWorkFolder.appendingPathComponent("walk-\(seed)")
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -22,6 +23,7 @@ struct RandomWalk {
         for _ in 0..<Trial.setting("RANDOM_WALK_STEPS", 30) { try await walk.step() }
       } catch let fault as WalkFault {
         let text = "seed \(seed) in \(folder.path):\n" + walk.history.joined(separator: "\n") + "\n\(fault.message)"
+        Totals.failures.withLock { $0.append(text) }
         Issue.record(Comment(rawValue: text))
         return
       }

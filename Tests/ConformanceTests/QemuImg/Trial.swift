@@ -26,6 +26,7 @@ struct Trial {
 
   /// Makes the files, and runs the command undisturbed: what it leaves is what counts as complete.
   init(_ operation: MutatingOperation) async throws {
+    _ = Totals.announceAtExit
     self.operation = operation
     tools = try Tools(tool: "qemu-img")
     let products = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
@@ -127,6 +128,9 @@ struct Trial {
     guard wanted > 0, wanted < count else { return count > 0 ? Array(1...count) : [] }
     return Set((0..<wanted).map { 1 + $0 * count / wanted } + [count]).sorted()
   }
+
+  /// Leaves the folder for whoever wants to look.
+  func keep() { Totals.failures.withLock { $0.append(operation.description) } }
 
   func remove() throws { try FileManager.default.removeItem(at: folder) }
 }
