@@ -31,14 +31,14 @@ package struct Inode {
   {
     var inode = Inode(record)
     let (own, ending) = record.walk()
-    let corrupt = "ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))"
+    func corrupt() -> String { "ntfs_attr_find: Corrupt inode (\(record.number)): \(errorText(5))" }
     guard let information = own.lookUp(AttributeType.standardInformation, []) else {
       // Found, and nothing behind it.
       let isFound = ending == .corrupt(AttributeType.standardInformation, hasLength: true)
       let isCorrupt =
         !own.contains { $0.type > AttributeType.standardInformation }
         && ending.concerns(AttributeType.standardInformation)
-      if isCorrupt { log(corrupt) }
+      if isCorrupt { log(corrupt()) }
       if record.baseRecord == nil, !isFound {
         log("No STANDARD_INFORMATION in base record \(record.number): \(errorText(isCorrupt ? 5 : 2))")
       }
@@ -61,11 +61,11 @@ package struct Inode {
       inode.resolve(entries, list, reader, log: log)
     } else {
       if ending.concerns(AttributeType.attributeList), !own.contains(where: { $0.type > AttributeType.attributeList }) {
-        log(corrupt)
+        log(corrupt())
         throw .system(5)
       }
       inode.items = own.map { Item(record: 0, attribute: $0) }
-      if ending != .regular { inode.complaint = corrupt }
+      if ending != .regular { inode.complaint = corrupt() }
     }
     return inode
   }
@@ -180,6 +180,10 @@ package struct Inode {
 extension [AttributeRecord] {
   /// The first attribute of this type and name. Types ascend: the search ends at a greater one.
   fileprivate func lookUp(_ type: UInt32, _ name: [UInt16]) -> AttributeRecord? {
-    prefix { $0.type <= type }.first { $0.type == type && $0.name == name }
+    for index in indices where self[index].type >= type {
+      if self[index].type > type { return nil }
+      if self[index].name == name { return self[index] }
+    }
+    return nil
   }
 }
