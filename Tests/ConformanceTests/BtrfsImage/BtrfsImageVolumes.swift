@@ -49,13 +49,14 @@ let btrfsVolumeCases: [Case] =
       deviation: Deviation("B-4", stdout: "1\n", stderr: "", status: 0, files: .unchecked))
   }
   + compressedVolumes.map { volume in
-    // No level makes a larger file than the reference's, and from each it restores the same volume.
+    // No level makes a larger file than the reference's, but for the padding of one cluster (times and numbers differ from
+    // run to run), and from each it restores the same volume.
     Case(
       """
       sh btrfs-image \(volume).img a; command -p btrfs-image -t 1 -r a r; for c in 1 2 3 4 5 6 7 8 9; do \
       btrfs-image -c $c \(volume).img z || exit 1; command -p btrfs-image -c $c \(volume).img y; \
       command -p btrfs-image -t 1 -r z s && cmp r s || exit 1; btrfs-image -t 1 -r y t && cmp -n 67108864 r t || exit 1; \
-      test $(stat -c %s z) -le $(stat -c %s y) || echo larger: -c $c; done; rm r s t y z
+      test $(stat -c %s z) -le $(($(stat -c %s y) + 1024)) || echo larger: -c $c; done; rm r s t y z
       """,
       name: "\(volume), all levels", fixture: btrfsFixture(volume))
   }
