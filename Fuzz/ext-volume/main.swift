@@ -46,7 +46,7 @@ func walk(_ volume: ExtVolume, _ blocks: ExtImageBlocks) {
   var buffer = Buffer(ExtBlockSelection.pieceSize)
   var layout = ExtQcow2Layout(
     blockSize: volume.superblock.blockSize, blockCount: min(volume.superblock.blockCount, 1 << 20),
-    markCount: blocks.markCount, limit: 1 << 20)
+    markCount: blocks.markCount, storedCount: 1 << 20)
   let ascending = ExtBlockSelection(volume, blocks.clusters)
   var last: UInt64 = 0
   for _ in 0..<20 {

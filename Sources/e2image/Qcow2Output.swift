@@ -19,7 +19,7 @@ struct Qcow2Output {
     }
     try target.finishing(arguments.image) { () throws(Stop) in
       let blocks = scan(volume, arguments, voice, target: target)
-      let layout = try layout(blocks)
+      let layout = try layout(blocks, storesZeros: target.isBlockDevice)
       let source = blockSource(blocks, isLast: true)
       defer { report(source, voice) }
       do throws(ImageError) {
@@ -46,14 +46,27 @@ struct Qcow2Output {
     CopyEngine(workers: E2Image.workers(inOrder: arguments.scrambles), bufferSize: ExtBlockSelection.pieceSize)
   }
 
-  private func layout(_ blocks: ExtImageBlocks) throws(Stop) -> ExtQcow2Layout {
+  private func layout(_ blocks: ExtImageBlocks, storesZeros: Bool = false) throws(Stop) -> ExtQcow2Layout {
     let stored = min(blocks.clusters.count << superblock.clusterBits, superblock.blockCount)
     // The format's header has 32 bits for the number of L1 entries, 8 bytes each.
     guard superblock.byteCount >> (2 * UInt64(superblock.blockSize.trailingZeroBitCount) - 3) < 1 << 31 else {
       throw .failure(ExtError.noMemory.suffixed("while allocating l1 table"))
     }
+    let bound = ExtQcow2Layout(
+      blockSize: superblock.blockSize, blockCount: superblock.blockCount, markCount: blocks.markCount,
+      storedCount: stored)
+    guard bound.exceedsCounter else { return bound }
+    // A larger refcount table moves everything behind it. It has to be needed for what is stored, which blocks of zeros
+    // are not: to know it they are all read.
+    let exact: BlockSet
+    do throws(ImageError) {
+      exact = try storedBlocks(blocks, storesZeros: storesZeros)
+    } catch {
+      throw .failure(error)
+    }
     return ExtQcow2Layout(
-      blockSize: superblock.blockSize, blockCount: superblock.blockCount, markCount: blocks.markCount, limit: stored)
+      blockSize: superblock.blockSize, blockCount: superblock.blockCount, markCount: blocks.markCount,
+      storedCount: exact.count, tableCount: ExtQcow2Layout.tableCount(exact, blockSize: superblock.blockSize))
   }
 
   /// - Parameter isLast: whether this pass over the blocks is the one that tells what is wrong.
@@ -65,10 +78,10 @@ struct Qcow2Output {
   }
 
   /// The first of two passes: the blocks that the image will hold.
-  private func storedBlocks(_ blocks: ExtImageBlocks) throws(ImageError) -> BlockSet {
+  private func storedBlocks(_ blocks: ExtImageBlocks, storesZeros: Bool = false) throws(ImageError) -> BlockSet {
     let source = blockSource(blocks, isLast: false)
     let sink = StoredBlocksSink(
-      blockSize: superblock.blockSize, blockCount: superblock.blockCount,
+      blockSize: superblock.blockSize, blockCount: superblock.blockCount, storesZeros: storesZeros,
       isUnreadable: { source.unreadableBlocks(in: $0) })
     try engine.run(ExtBlockSelection(volume, blocks.clusters), from: source, to: sink)
     return sink.blocks

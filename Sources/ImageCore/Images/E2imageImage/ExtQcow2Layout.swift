@@ -13,6 +13,8 @@ package struct ExtQcow2Layout: Sendable {
   package let refcountTableOffset: UInt64
   /// Size of the refcount table in clusters.
   package let refcountTableClusters: UInt64
+  /// Whether the scan's counter allows for fewer refcount blocks than there may be: the table is larger than it says.
+  package let exceedsCounter: Bool
 
   /// What a block needs.
   package struct Step: Sendable, Equatable {
@@ -44,8 +46,11 @@ package struct ExtQcow2Layout: Sendable {
   ///   - blockSize: of the file system, in bytes.
   ///   - blockCount: blocks of the file system.
   ///   - markCount: the scan's counter, from which the size of the refcount table follows.
-  ///   - limit: no more blocks than this will be stored; where the counter allows for too few, it is raised.
-  package init(blockSize: Int, blockCount: UInt64, markCount: UInt64, limit: UInt64) {
+  ///   - storedCount: no more blocks than this will be stored; where the counter allows for too few, it is raised.
+  ///   - tableCount: no more L2 tables than this will be needed.
+  package init(
+    blockSize: Int, blockCount: UInt64, markCount: UInt64, storedCount: UInt64, tableCount: UInt64 = .max
+  ) {
     let size = UInt64(blockSize)
     let bits = UInt64(blockSize.trailingZeroBitCount)
     clusterSize = size
@@ -56,10 +61,12 @@ package struct ExtQcow2Layout: Sendable {
     refcountTableOffset = size + l1Size
     let fixed = refcountTableOffset >> bits
     var tables = max(1, markCount.saturatingAdd(fixed) >> (bits + 5))
-    // Data, the L2 tables, and what counts them.
-    let most = fixed + limit + min(limit, l1Count) + 16
-    let blocks = most.dividedUp(by: size / 2) + 2
-    if tables * (size / 8) < blocks { tables = max(tables, (2 * blocks).dividedUp(by: size / 8)) }
+    // What is counted besides the refcount blocks, each of which counts itself too: the fixed area with the refcount table,
+    // the unused cluster and the first L2 table, then data, a place for another table with each table, and one at the end.
+    let counted = fixed + tables + 3 + storedCount + min(storedCount, tableCount, l1Count)
+    let blocks = counted.dividedUp(by: size / 2 - 1)
+    exceedsCounter = tables * (size / 8) < blocks
+    if exceedsCounter { tables = max(tables, (2 * blocks).dividedUp(by: size / 8)) }
     refcountTableClusters = tables
 
     nextTable = refcountTableOffset + (tables + 1) * size
@@ -78,6 +85,19 @@ package struct ExtQcow2Layout: Sendable {
     }
     free = offset
     firstRefcountBlocks = blocksOfFixedArea
+  }
+
+  /// How many L2 tables it takes to map `blocks`.
+  package static func tableCount(_ blocks: BlockSet, blockSize: Int) -> UInt64 {
+    let entries = UInt64(blockSize / 8)
+    var count: UInt64 = 0
+    var next: UInt64 = 0
+    while let run = blocks.nextRun(from: next, longest: entries) {
+      count += 1
+      // The rest of this table's blocks are mapped with it.
+      next = (run.lowerBound / entries + 1) * entries
+    }
+    return count
   }
 
   /// Counts the cluster at `offset`; when it is the first that the present refcount block has no room for, a new one

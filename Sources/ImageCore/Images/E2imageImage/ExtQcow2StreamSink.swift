@@ -6,16 +6,20 @@ import Synchronization
 /// Finds the blocks that a QCOW2 image stores, without writing anything: the first of two passes.
 package final class StoredBlocksSink: CopySink {
   private let blockSize: Int
+  private let storesZeros: Bool
   private let isUnreadable: @Sendable (Range<UInt64>) -> [UInt64]
   private let found: Mutex<BlockSet>
 
   /// - Parameters:
   ///   - blockCount: blocks of the file system.
+  ///   - storesZeros: blocks of zeros are stored too.
   ///   - isUnreadable: those of the blocks that could not be read: they are left out.
   package init(
-    blockSize: Int, blockCount: UInt64, isUnreadable: @escaping @Sendable (Range<UInt64>) -> [UInt64]
+    blockSize: Int, blockCount: UInt64, storesZeros: Bool = false,
+    isUnreadable: @escaping @Sendable (Range<UInt64>) -> [UInt64]
   ) {
     self.blockSize = blockSize
+    self.storesZeros = storesZeros
     self.isUnreadable = isUnreadable
     found = Mutex(BlockSet(limit: blockCount))
   }
@@ -25,7 +29,7 @@ package final class StoredBlocksSink: CopySink {
 
   package func makeScratch() {}
   package func prepare(_ segment: Segment, _ bytes: RawSpan, _ scratch: inout Void) -> [Range<Int>] {
-    storedRuns(segment, bytes, blockSize, storesZeros: false, unreadable: isUnreadable)
+    storedRuns(segment, bytes, blockSize, storesZeros: storesZeros, unreadable: isUnreadable)
   }
   package func place(
     _ segment: Segment, _ prepared: [Range<Int>], waitForPuts: () throws(ImageError) -> Void
