@@ -5,7 +5,7 @@ import Ext
 /// The blocks of an image as a copy wants them: offsets in the file system, in bytes.
 package final class ExtBlockSelection: Selection {
   /// The longest piece of data in bytes.
-  package static let pieceSize = 1 << 20
+  package static let pieceSize = 256 << 10
 
   /// How many clusters are looked ahead for the end of a run: enough for any hole to be told in few pieces.
   private static let longestRun: UInt64 = 4096
