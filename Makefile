@@ -72,8 +72,8 @@ conformance: deps-check
 
 ## Runs the same jobs with the reference and with ours; prints a table of ratios. SIZE=64M for a quick look.
 bench: deps-bench build
-	@Benchmarks/run --tools "$(CURDIR)/$(PRODUCTS)" $(if $(SIZE),--size $(SIZE)) $(if $(JOBS),--jobs '$(JOBS)')
-	$(if $(JOBS),,@for script in $(filter-out %/run,$(wildcard Benchmarks/*)); do \
+	@Benchmarks/qemu-img --tools "$(CURDIR)/$(PRODUCTS)" $(if $(SIZE),--size $(SIZE)) $(if $(JOBS),--jobs '$(JOBS)')
+	$(if $(JOBS),,@for script in $(filter-out %/qemu-img,$(wildcard Benchmarks/*)); do \
 	  "$$script" --tools "$(CURDIR)/$(PRODUCTS)"; \
 	done)
 

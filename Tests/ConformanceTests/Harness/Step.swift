@@ -67,7 +67,7 @@ enum Step: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
     switch self {
     case .shell(let command):
       let result = try await Process.run(
-        shell: command, in: folder, path: tools.referencePath, timeLimit: .seconds(120))
+        shell: command, in: folder, path: tools.referencePath)
       guard result.status == 0 else {
         throw HarnessError("setup step failed (\(result.status)): \(command)\n\(result.stderr)\(result.stdout)")
       }
