@@ -50,19 +50,17 @@ struct ConvertJob {
           how.deniesWriters = !how.forceShare
         })
     }
-    if let text = options.arguments.value(.snapshot) {
-      let choice = try SnapshotChoice(text, console)
+    if let choice = options.snapshot {
       guard sources.count == 1 else { throw .failed("No support for concatenating multiple snapshot") }
       sources = [try choice.open(sources[0])]
     }
     try stopping { () throws(ImageError) in
       let source = try ConcatenatedImages(sources)
-      let bitmaps = try BitmapCopy(sources, options, console)
-      let target = try openTarget(source, bitmaps)
+      let target = try openTarget(source)
       try copy(source, to: target)
       // What was copied is kept even if a bitmap cannot be.
       var failure: ImageError?
-      do throws(ImageError) { try bitmaps?.run(to: target.image) } catch { failure = error }
+      do throws(ImageError) { try target.bitmaps?.run(to: target.image) } catch { failure = error }
       do throws(ImageError) {
         try target.image.close()
       } catch {
@@ -83,9 +81,11 @@ struct ConvertJob {
     /// The target has a layer below of its own.
     var isOverlay: Bool
     var compression: ClusterCompression?
+    /// The bitmaps that it gets.
+    var bitmaps: BitmapCopy?
   }
 
-  private func openTarget(_ source: ConcatenatedImages, _ bitmaps: BitmapCopy?) throws(ImageError) -> Target {
+  private func openTarget(_ source: ConcatenatedImages) throws(ImageError) -> Target {
     let name = options.targetFormat ?? "raw"
     var isOverlay = options.arguments.has(.backing)
     var creation: (format: any CreatableFormat.Type, values: OptionValues)?
@@ -113,6 +113,7 @@ struct ConvertJob {
         throw ImageError("Compression and preallocation not supported at the same time")
       }
     }
+    let bitmaps = try BitmapCopy(source.images, options, console)
     if let creation { try bitmaps?.check(creation.format, creation.values) }
     try refuseSourceAsTarget(source, format: name)
     if let creation {
@@ -133,7 +134,7 @@ struct ConvertJob {
     let isZero =
       options.arguments.has(.targetIsZero)
       || (creation != nil && !isOverlay && options.sparseBytes > 0 && image.readsAsZeros)
-    return Target(image: image, isZero: isZero, isOverlay: isOverlay, compression: compression)
+    return Target(image: image, isZero: isZero, isOverlay: isOverlay, compression: compression, bitmaps: bitmaps)
   }
 
   /// Reads the creation options and adds what the command line says otherwise.

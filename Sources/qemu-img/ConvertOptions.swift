@@ -37,6 +37,7 @@ struct ConvertOptions {
   private(set) var coroutines = 8
   /// Bytes a second; 0 for no limit.
   private(set) var rateLimit: UInt64 = 0
+  private(set) var snapshot: SnapshotChoice?
   private(set) var sourceCache = CacheMode.writeback
   private(set) var targetCache = CacheMode.unsafe
 
@@ -57,9 +58,13 @@ struct ConvertOptions {
     var sparseBytes = self.sparseBytes
     var coroutines = self.coroutines
     var rateLimit = self.rateLimit
+    var snapshot: SnapshotChoice?
     arguments = try Arguments(words, ConvertOptions.table, tool) { (option, value) throws(Stop) in
       switch option {
       case .sparseSize: sparseBytes = try ConvertOptions.sparseBytes(value, tool.console)
+      case .snapshot:
+        let choice = try SnapshotChoice(value, tool.console)
+        if choice.replaces(snapshot) { snapshot = choice }
       case .parallel: coroutines = try ConvertOptions.coroutines(value)
       case .rateLimit:
         rateLimit = try stopping { () throws(ImageError) in
@@ -71,6 +76,7 @@ struct ConvertOptions {
     self.sparseBytes = sparseBytes
     self.coroutines = coroutines
     self.rateLimit = rateLimit
+    self.snapshot = snapshot
     try checkCombinations()
     if arguments.creationOptions.asksForHelp { return }
     guard arguments.operands.count > 1 else { throw .failed("Must specify image file name") }

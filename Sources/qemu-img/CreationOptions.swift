@@ -7,12 +7,17 @@ enum CreationOptions {
     try format.creationOptions + protocolDefinitions(file)
   }
 
+  /// Prefixes of names that lead to no file.
+  private static let protocolsWithoutFiles = ["blkdebug", "blkverify", "fat", "null-aio", "null-co"]
+
   /// The options of whatever holds the image (§7.3 of qemu-img-cli-2 decides what that is).
-  private static func protocolDefinitions(_ file: String) throws(ImageError) -> [OptionDefinition] {
+  static func protocolDefinitions(_ file: String) throws(ImageError) -> [OptionDefinition] {
     if FileSystemEntry(path: file) == .device { return deviceCreationOptions }
     switch ImageName.protocolPrefix(of: file) {
     case nil, "file": return fileCreationOptions
     case "host_device", "host_cdrom": return deviceCreationOptions
+    case let name? where protocolsWithoutFiles.contains(String(name)):
+      throw ImageError("Protocol driver '\(name == "fat" ? "vvfat" : name)' does not support image creation")
     case let name?: throw ImageError("Unknown protocol '\(name)'")
     }
   }

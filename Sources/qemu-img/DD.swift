@@ -53,6 +53,7 @@ enum DDCommand: Command {
     let name = arguments.value(.targetFormat) ?? "raw"
     guard tool.isKnownFormat(name) else { throw .failed("Unknown file format") }
     try stopping { () throws(ImageError) in
+      let holderOptions = try CreationOptions.protocolDefinitions(output)
       let format = try tool.creatableFormat(name)
       // What is copied is `count` blocks behind the `skip` first ones (D-1: the reference counts from the beginning).
       let size = source.virtualSize
@@ -63,15 +64,15 @@ enum DDCommand: Command {
         let (wanted, overflow) = count.multipliedReportingOverflow(by: operands.blockSize)
         if !overflow { length = min(length, wanted) }
       }
-      if isBeyond { tool.console.error("\(input): cannot skip to specified offset") }
       try refuse(output, as: name, source)
       do throws(ImageError) {
-        var values = OptionValues(try CreationOptions.definitions(format, file: output))
+        var values = OptionValues(format.creationOptions + holderOptions)
         values.set("size", number: length)
         try format.create(output, values)
       } catch {
         throw error.prefixed("\(output): error while creating output image: ")
       }
+      if isBeyond { tool.console.error("\(input): cannot skip to specified offset") }
       try copy(source, from: isBeyond ? 0 : start, length: length, to: output, format: name, tool)
     }
     return 0

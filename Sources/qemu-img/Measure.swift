@@ -32,7 +32,8 @@ enum MeasureCommand: Command {
           try sizeArgument(value, name: "image size", warn: console.warn)
         }
       case .snapshot:
-        snapshot = try SnapshotChoice(value, console)
+        let choice = try SnapshotChoice(value, console)
+        if choice.replaces(snapshot) { snapshot = choice }
       case .output:
         guard value == "human" || value == "json" else {
           throw .failed("--output must be used with human or json as argument.")

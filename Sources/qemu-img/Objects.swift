@@ -6,31 +6,6 @@ struct Objects {
   private var ids: Set<String> = []
   private var secrets = Secrets()
 
-  /// A type that can be defined, and its properties with their types where they are known here.
-  private struct ObjectType {
-    var name: String
-    var properties: [(name: String, type: String)]?
-  }
-
-  private static let types: [ObjectType] = [
-    ObjectType(name: "authz-list"), ObjectType(name: "authz-list-file"), ObjectType(name: "authz-simple"),
-    ObjectType(name: "main-loop"), ObjectType(name: "pr-manager-helper"),
-    ObjectType(
-      name: "secret",
-      properties: [
-        ("data", "string"), ("file", "string"), ("format", "QCryptoSecretFormat"), ("iv", "string"),
-        ("keyid", "string"), ("loaded", "bool"),
-      ]),
-    ObjectType(
-      name: "secret_keyring",
-      properties: [
-        ("format", "QCryptoSecretFormat"), ("iv", "string"), ("keyid", "string"), ("loaded", "bool"),
-        ("serial", "int32"),
-      ]),
-    ObjectType(name: "thread-context"), ObjectType(name: "throttle-group"), ObjectType(name: "tls-cipher-suites"),
-    ObjectType(name: "tls-creds-anon"), ObjectType(name: "tls-creds-psk"), ObjectType(name: "tls-creds-x509"),
-  ]
-
   /// Types of objects that a virtual machine has and an image tool has not.
   private static let machineTypes: Set<String> = [
     "can-bus", "cryptodev-backend", "cryptodev-backend-builtin", "iothread", "pef-guest", "rng-builtin", "rng-random",
@@ -39,75 +14,76 @@ struct Objects {
 
   /// Defines one object from the argument of `--object`: `TYPE,id=ID,…` or a JSON object.
   mutating func define(_ text: String, _ console: Console, errorStatus: Int32) throws(Stop) {
-    let properties = try stopping(status: errorStatus) { () throws(ImageError) in try Objects.properties(text) }
-    if Objects.answerHelp(properties, console) { throw .finished(status: 0) }
-    try stopping(status: errorStatus) { () throws(ImageError) in try check(properties) }
-  }
-
-  /// Prints the types, or the properties of one, if that was asked for.
-  private static func answerHelp(_ properties: [(key: String, value: String)], _ console: Console) -> Bool {
-    func isHelp(_ text: String) -> Bool { text == "help" || text == "?" }
-    let name = properties.first { $0.key == "qom-type" }?.value ?? ""
-    if isHelp(name) {
-      console.printLine("List of user creatable objects:")
-      for type in types { console.printLine("  \(type.name)") }
-      return true
+    let wish = try stopping(status: errorStatus) { () throws(ImageError) in try Wish(text) }
+    if wish.asksForHelp {
+      wish.printHelp(console)
+      throw .finished(status: 0)
     }
-    guard properties.contains(where: { isHelp($0.key) }), let type = types.first(where: { $0.name == name }) else {
-      return false
-    }
-    console.printLine("\(name) options:")
-    for property in type.properties ?? [] { console.printLine("  \(property.name)=<\(property.type)>") }
-    return true
+    try stopping(status: errorStatus) { () throws(ImageError) in try check(wish.properties) }
   }
 
   private mutating func check(_ properties: [(key: String, value: String)]) throws(ImageError) {
     func last(_ key: String) -> String? { properties.last { $0.key == key }?.value }
     guard let typeName = last("qom-type") else { throw ImageError("Parameter 'qom-type' is missing") }
     if Objects.machineTypes.contains(typeName) { throw ImageError("invalid object type: \(typeName)") }
-    guard let type = Objects.types.first(where: { $0.name == typeName }) else {
+    guard let type = ObjectType.all.first(where: { $0.name == typeName }) else {
       throw ImageError("Parameter 'qom-type' does not accept value '\(typeName)'")
     }
     guard let id = last("id") else { throw ImageError("Parameter 'id' is missing") }
     guard isIdentifier(id) else { throw identifierError }
-    if let known = type.properties {
-      let names = Set(known.map(\.name)).union(["qom-type", "id"])
-      if let extra = properties.first(where: { !names.contains($0.key) }) {
-        throw ImageError("Parameter '\(extra.key)' is unexpected")
-      }
-      if let format = last("format"), format != "raw", format != "base64" {
-        throw ImageError("Parameter 'format' does not accept value '\(format)'")
-      }
+    if let extra = properties.first(where: { !["qom-type", "id"].contains($0.key) && !type.takes($0.key) }) {
+      throw ImageError("Parameter '\(extra.key)' is unexpected")
+    }
+    let isSecret = typeName == "secret" || typeName == "secret_keyring"
+    if isSecret, let format = last("format"), format != "raw", format != "base64" {
+      throw ImageError("Parameter 'format' does not accept value '\(format)'")
     }
     guard !ids.contains(id) else {
       throw ImageError("attempt to add duplicate property '\(id)' to object (type 'container')")
     }
-    if typeName == "secret" || typeName == "secret_keyring" {
+    if isSecret {
       try secrets.define(id, isInKeyring: typeName == "secret_keyring", last)
     }
     ids.insert(id)
   }
+}
 
-  private static func properties(_ text: String) throws(ImageError) -> [(key: String, value: String)] {
+/// What one `--object` asks for.
+private struct Wish {
+  private(set) var properties: [(key: String, value: String)] = []
+  /// The types, or the properties of the type that is named, are to be listed.
+  private(set) var asksForHelp = false
+
+  init(_ text: String) throws(ImageError) {
     if text.hasPrefix("{") {
-      guard case .object(let members) = try parseJSON(text.rawBytes) else { return [] }
+      guard case .object(let members) = try parseJSON(text.rawBytes) else { return }
       for member in members where ["qom-type", "id", "data", "file", "keyid", "iv", "format"].contains(member.key) {
         guard case .string = member.value else {
           throw ImageError("Invalid parameter type for '\(member.key)', expected: string")
         }
       }
-      return members.map { ($0.key, $0.value.text ?? "") }
+      properties = members.map { ($0.key, $0.value.text ?? "") }
+      return
     }
-    var properties: [(key: String, value: String)] = []
     for (index, item) in optionItems(text.rawBytes).enumerated() {
       switch item.value {
       case let value?: properties.append((item.name, value))
+      case nil where ["help", "?"].contains(item.name): asksForHelp = true
       // The first item may leave its name out.
       case nil where index == 0: properties.append(("qom-type", item.name))
-      case nil where ["help", "?"].contains(item.name): properties.append((item.name, ""))
       case nil: throw ImageError("Expected '=' after parameter '\(item.name)'")
       }
     }
-    return properties
+  }
+
+  func printHelp(_ console: Console) {
+    let name = properties.last { $0.key == "qom-type" }?.value
+    guard let type = ObjectType.all.first(where: { $0.name == name }) else {
+      console.printLine("List of user creatable objects:")
+      for type in ObjectType.all { console.printLine("  \(type.name)") }
+      return
+    }
+    console.printLine("\(type.name) options:")
+    for property in type.properties { console.printLine("  \(property)") }
   }
 }

@@ -7,6 +7,9 @@ struct SnapshotChoice {
   /// Text that is an ID or, failing that, a name.
   private var either: String?
 
+  /// Whether this choice counts when the option was given before as well: the last `snapshot.…` one; without any, the last.
+  func replaces(_ earlier: SnapshotChoice?) -> Bool { either == nil || earlier?.either != nil || earlier == nil }
+
   /// Reads the argument: `snapshot.id=…,snapshot.name=…`, or an ID or name.
   init(_ text: String, _ console: Console) throws(Stop) {
     guard text.utf8.starts(with: "snapshot.".utf8) else {

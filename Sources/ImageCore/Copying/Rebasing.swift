@@ -66,9 +66,15 @@ private struct RebaseSides: Sendable {
   let new: (any DiskImage)?
 
   /// How a side reads at `offset`, and how far, within `limit` bytes.
-  func extent(_ side: (any DiskImage)?, at offset: UInt64, limit: UInt64) throws(ImageError) -> Extent {
+  func extent(
+    _ side: (any DiskImage)?, called name: String, at offset: UInt64, limit: UInt64
+  ) throws(ImageError) -> Extent {
     guard let side, offset < side.virtualSize else { return Extent(length: limit, flags: .zero) }
-    return try side.chainExtent(at: offset, limit: min(limit, side.virtualSize - offset)).extent
+    do throws(ImageError) {
+      return try side.chainExtent(at: offset, limit: min(limit, side.virtualSize - offset)).extent
+    } catch {
+      throw RebaseFailure.reading(name, error)
+    }
   }
 
   /// Fills `buffer` with what a side shows; zeros where there is none or where it ends.
@@ -147,38 +153,34 @@ private final class RebaseSelection: Selection {
 
   /// How the bytes at the present offset compare, as far as the tables tell; nil: no difference.
   private func findRun() throws(ImageError) -> (length: UInt64, kind: Segment.Kind?) {
-    let start = offset
+    let (shared, isSame) = try findShared()
+    if isSame { return (shared, nil) }
+    let old = try sides.extent(sides.old, called: "old", at: offset, limit: shared)
+    let new = try sides.extent(sides.new, called: "new", at: offset, limit: max(old.length, 1))
+    let length = max(new.length, 1)
+    if old.isZeros && new.isZeros { return (length, nil) }
+    if let there = old.hostOffset, there == new.hostOffset, let file = old.host?.identity, file == new.host?.identity {
+      return (length, nil)
+    }
+    return (length, old.isZeros ? .zero : .data)
+  }
+
+  /// A run at the present offset, and whether it is the same over both layers because it comes from the image itself, or
+  /// from no layer above the new one.
+  private func findShared() throws(ImageError) -> (length: UInt64, isSame: Bool) {
     do throws(ImageError) {
-      let own = try sides.image.layerExtent(at: start, limit: size - start)
+      let own = try sides.image.layerExtent(at: offset, limit: size - offset)
       var length = max(own.length, 1)
-      if !own.flags.isDisjoint(with: [.data, .zero]) { return (length, nil) }
-      if let layersAboveNew {
-        var isSame = true
-        for layer in layersAboveNew {
-          // Beyond a layer's end there are zeros, whatever lies below.
-          guard start < layer.virtualSize else {
-            isSame = false
-            break
-          }
-          let extent = try layer.layerExtent(at: start, limit: min(length, layer.virtualSize - start))
-          length = max(extent.length, 1)
-          if !extent.flags.isDisjoint(with: [.data, .zero]) {
-            isSame = false
-            break
-          }
-        }
-        if isSame { return (length, nil) }
+      if !own.flags.isDisjoint(with: [.data, .zero]) { return (length, true) }
+      guard let layersAboveNew else { return (length, false) }
+      for layer in layersAboveNew {
+        // Beyond a layer's end there are zeros, whatever lies below.
+        guard offset < layer.virtualSize else { return (length, false) }
+        let extent = try layer.layerExtent(at: offset, limit: min(length, layer.virtualSize - offset))
+        length = max(extent.length, 1)
+        if !extent.flags.isDisjoint(with: [.data, .zero]) { return (length, false) }
       }
-      let old = try sides.extent(sides.old, at: start, limit: length)
-      let new = try sides.extent(sides.new, at: start, limit: max(old.length, 1))
-      length = max(new.length, 1)
-      if old.isZeros && new.isZeros { return (length, nil) }
-      if let there = old.hostOffset, there == new.hostOffset, let file = old.host?.identity,
-        file == new.host?.identity
-      {
-        return (length, nil)
-      }
-      return (length, old.isZeros ? .zero : .data)
+      return (length, true)
     } catch {
       throw RebaseFailure.metadata(error)
     }

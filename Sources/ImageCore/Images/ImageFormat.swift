@@ -14,6 +14,8 @@ public protocol ImageFormat: Sendable {
   static var runtimeOptions: [OptionDefinition] { get }
   /// Those of ``runtimeOptions`` that change what is read, so that the file's name alone does not name the image.
   static var contentOptions: [String] { get }
+  /// Whether the option `data-file` can name the node with the guest's data, instead of the image's header.
+  static var takesDataFile: Bool { get }
   /// The locks that a use of such an image takes.
   static func lock(for use: ImageUse) -> ImageLock
 }
@@ -47,6 +49,8 @@ public struct OpenContext: Sendable {
   public var driver: String?
   /// What was set of the format's ``ImageFormat/runtimeOptions``.
   public var options = OptionValues([])
+  /// Opens the node that the option `data-file` describes; nil without that option.
+  public var openDataFile: (@Sendable () throws(ImageError) -> any Storage)?
   /// Opens a file that the image names (an external data file), relative names as the reference resolves them.
   public var openDependent: @Sendable (_ name: String) throws(ImageError) -> any Storage
   /// Takes what the user should know although the work goes on, now and while the image is in use.
@@ -82,6 +86,8 @@ extension ImageFormat {
   public static var runtimeOptions: [OptionDefinition] { [] }
   /// None.
   public static var contentOptions: [String] { [] }
+  /// No.
+  public static var takesDataFile: Bool { false }
 
   /// The locks of every format but raw.
   public static func lock(for use: ImageUse) -> ImageLock {

@@ -94,7 +94,7 @@ public struct ImageOpener: Sendable {
   /// Opens a storage as a format, without the layers below.
   func openFormat(
     _ format: any ImageFormat.Type, _ storage: any Storage, filename: String, _ options: OpenOptions,
-    _ values: OptionValues
+    _ values: OptionValues, dataFile: (@Sendable () throws(ImageError) -> any Storage)?
   ) throws(ImageError) -> any DiskImage {
     var guarded = storage
     if options.format == nil, format.name == "raw", options.use.isWriting,
@@ -112,6 +112,7 @@ public struct ImageOpener: Sendable {
     if let file = storage.file { try file.lock(lock(of: format, options)) }
     var context = context(for: filename, options)
     context.options = values
+    context.openDataFile = dataFile
     context.isProbed = options.format == nil
     if options.format == nil, format.name == "raw", !options.use.isWriting { context.looksRaw = looksRaw }
     return try format.open(guarded, context)

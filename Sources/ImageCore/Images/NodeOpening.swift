@@ -68,8 +68,9 @@ extension ImageOpener {
     let backing = try takeBackingChoice(&tree, options)
     let format = try chooseFormat(opened.storage, options)
     let values = try takeOptions(format.runtimeOptions, from: &tree, warn: warn)
+    let dataFile = format.takesDataFile ? takeDataFile(&tree, options, path) : nil
     let shown = shownName(opened, format, given, values, backing)
-    let image = try openFormat(format, opened.storage, filename: shown, options, values)
+    let image = try openFormat(format, opened.storage, filename: shown, options, values, dataFile: dataFile)
     (opened.storage as? BlkdebugStorage)?.beginUse()
     try giveBack(backing, to: &tree, image, options)
     if let key = tree.firstKey {
@@ -144,7 +145,7 @@ extension ImageOpener {
       spoken = ImageName.protocolPrefix(of: filename).map(String.init)
     }
     switch spoken {
-    case "null-co", "null-aio": return try openNull(spoken ?? "", &tree, filename: filename)
+    case "null-co", "null-aio": return try openNull(spoken ?? "", &tree, filename: filename, options)
     case "blkdebug": return try openBlkdebug(&tree, filename: filename, options, &path)
     default: break
     }
@@ -169,6 +170,7 @@ extension ImageOpener {
       }
     }
     let kind = try fileKind(driver, of: name, isOperand: filename != nil)
+    try NodeOptions.checkSharing(options)
     let storage: FileStorage
     do throws(ImageError) {
       storage = try FileStorage(
@@ -210,6 +212,22 @@ extension ImageOpener {
     }
   }
 
+  /// How the node is opened that is to hold the data instead of the file that the header names; nil when the tree does
+  /// not say, or the image is only looked at.
+  private func takeDataFile(
+    _ tree: inout OptionTree, _ options: OpenOptions, _ path: OpeningPath
+  ) -> (@Sendable () throws(ImageError) -> any Storage)? {
+    let key = "data-file"
+    var child = OptionTree()
+    child.put(tree.takeSubtree(key), under: key)
+    if case .string(let reference)? = tree.take(key) { child[key] = .string(reference) }
+    guard !child.isEmpty, options.use != .inspect else { return nil }
+    return { [child, path] () throws(ImageError) in
+      var (child, path) = (child, path)
+      return try openChild(&child, key: key, filename: nil, options, &path).storage
+    }
+  }
+
   // MARK: Layers below
 
   /// What the tree says about the layer below.
@@ -222,6 +240,9 @@ extension ImageOpener {
     case reference(String)
     /// These options instead of, or beside, what the header says.
     case node(OptionTree)
+
+    /// Whether there are options.
+    var isNode: Bool { if case .node = self { true } else { false } }
   }
 
   private func takeBackingChoice(_ tree: inout OptionTree, _ options: OpenOptions) throws(ImageError) -> BackingChoice {
@@ -308,9 +329,12 @@ extension ImageOpener {
       // Shown as it was given: text from --image-opts, a number from json:.
       members.append((name, given[name] ?? .null))
     }
-    if case .node(let subtree) = backing {
+    for (name, isShown) in [("backing", backing.isNode), ("data-file", format.takesDataFile)] where isShown {
+      var given = given
+      let subtree = given.takeSubtree(name)
+      guard !subtree.isEmpty else { continue }
       isPlain = false
-      members.append(("backing", subtree.nested))
+      members.append((name, subtree.nested))
     }
     if isPlain { return opened.storage.name }
     let text = "json:" + DataTree.object(members).compactJSON()
@@ -330,8 +354,11 @@ extension ImageOpener {
         let isOff = item.name.utf8.starts(with: "no".utf8)
         let name = isOff ? String(rawBytes: item.name.rawBytes.dropFirst(2)) : item.name
         let value = isOff ? "off" : "on"
-        notify(.warning("short-form boolean option '\(item.name)' deprecated"))
-        notify(.line("Please use \(name)=\(value) instead"))
+        // A wish for help is in order without a value, although nobody answers it here.
+        if item.name != "help" && item.name != "?" {
+          notify(.warning("short-form boolean option '\(item.name)' deprecated"))
+          notify(.line("Please use \(name)=\(value) instead"))
+        }
         members.append((name, .string(value)))
       }
     }

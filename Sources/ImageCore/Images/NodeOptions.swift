@@ -37,9 +37,15 @@ struct NodeOptions {
       }
     case let other?: throw ImageError("invalid parameter value: \(other)")
     }
-    if options.use.isWriting {
-      if options.forceShare { throw ImageError("force-share=on can only be used with read-only images") }
-      if values.boolean("read-only") == true { throw ImageError("Block node is read-only", errno: 30 /* EROFS */) }
+    if options.use.isWriting && values.boolean("read-only") == true {
+      throw ImageError("Block node is read-only", errno: 30 /* EROFS */)
+    }
+  }
+
+  /// What a file's use and its sharing allow; looked at when the driver of the file is known.
+  static func checkSharing(_ options: OpenOptions) throws(ImageError) {
+    if options.use.isWriting && options.forceShare {
+      throw ImageError("force-share=on can only be used with read-only images")
     }
   }
 }

@@ -5,11 +5,14 @@ import Storage
 
 extension ImageOpener {
   /// Opens a storage of zeros.
-  func openNull(_ driver: String, _ tree: inout OptionTree, filename: String?) throws(ImageError) -> OpenedStorage {
+  func openNull(
+    _ driver: String, _ tree: inout OptionTree, filename: String?, _ options: OpenOptions
+  ) throws(ImageError) -> OpenedStorage {
     let given = tree
     guard filename == nil || filename == "\(driver)://" else {
       throw ImageError("The only allowed filename for this driver is '\(driver)://'")
     }
+    try NodeOptions.checkSharing(options)
     let values = try takeOptions(
       [
         OptionDefinition("size", .size, ""), OptionDefinition("latency-ns", .number, ""),

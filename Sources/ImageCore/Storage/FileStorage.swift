@@ -79,7 +79,9 @@ public final class FileStorage: WritableStorage {
         path: path, flags: flags | O_NONBLOCK | (cache.isDirect ? clinux_o_direct() : 0), mode: mode)
       status = try descriptor.status()
     } catch {
-      throw failure(error)
+      throw failure(
+        cache.isDirect && error.errno == EINVAL
+          ? ImageError("filesystem does not support O_DIRECT", errno: EINVAL) : error)
     }
     let type = FileType(status)
     let isDevice = type.isDevice
@@ -102,6 +104,9 @@ public final class FileStorage: WritableStorage {
       length = size >= 0 ? UInt64(size) : UInt64(clamping: lseek(descriptor.number, 0, SEEK_END))
     } else if type == .characterDevice {
       length = 0
+    } else if length == 0, lseek(descriptor.number, 0, SEEK_END) < 0 {
+      // The kernel's own files (/proc) have no length that could be asked for.
+      throw ImageError.system(errno).prefixed("Could not refresh total sector count: ")
     }
     var alignment = 1
     if cache.isDirect {

@@ -6,7 +6,7 @@ let bitmapCases: [Case] = commandLine + edits + lives + merges + failing + incon
 
 /// The generated name of a node: a counter and two random digits.
 private let node = Mask("#block[0-9]+", "#block")
-private let masks = [node] + diskSize
+private let masks = [node, snapshotDate] + diskSize
 /// The reference stores all bitmaps anew although the command failed.
 private let untouched = Mask("\u{0}", "", id: "QC-34")
 

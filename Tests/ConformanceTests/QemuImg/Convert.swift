@@ -414,6 +414,13 @@ private let convertSnapshots =
     convert -l snapshot.id=1,snapshot.name=two snap.qcow2 o.raw
     convert -l nosuch snap.qcow2 o.raw
     convert -l 3 snap.qcow2 o.raw
+    convert -l snapshot.name=one -l two snap.qcow2 o.raw
+    convert -l snapshot.name=one -l snapshot.id=2 snap.qcow2 o.raw
+    convert -l one -l two snap.qcow2 o.raw
+    convert -l snapshot.nosuch=1 -m 99 nosuch o.raw
+    convert -l snapshot.id nosuch o.raw
+    measure -l snapshot.name=one -l nosuch snap.qcow2
+    measure -l nosuch -l snapshot.name=one snap.qcow2
     convert -l one -O qcow2 snap.qcow2 o.qcow2
     convert -l one -O qcow2 -o cluster_size=4k snap.qcow2 o.qcow2
     $ qemu-img resize -q snap.qcow2 6M => convert -O qcow2 snap.qcow2 o.qcow2
@@ -436,6 +443,13 @@ private let convertBitmaps =
     convert --bitmaps --skip-broken-bitmaps -O qcow2 bitmaps.qcow2 o.qcow2 ; info --output=json o.qcow2
     convert --bitmaps -O qcow2 -o cluster_size=4k bitmaps.qcow2 o.qcow2 ; check o.qcow2
     convert --bitmaps -O qcow2 text.qcow2 o.qcow2
+    convert --bitmaps bitmaps.qcow2 bitmaps.qcow2 -O qcow2 -B nosuch o.qcow2
+    convert --bitmaps bitmaps.qcow2 bitmaps.qcow2 -c -O raw o.raw
+    convert --bitmaps bitmaps.qcow2 bitmaps.qcow2 -o nosuch=1 o.raw
+    convert --bitmaps bitmaps.qcow2 bitmaps.qcow2 -O raw o.raw
+    convert --bitmaps bitmaps.qcow2 null-co://
+    convert bitmaps.qcow2 blkdebug::x
+    convert -T none /dev/full o.raw
     convert --bitmaps -O raw bitmaps.qcow2 o.raw
     convert --bitmaps -O qcow2 -o compat=0.10 bitmaps.qcow2 o.qcow2
     convert -O qcow2 bitmaps.qcow2 o.qcow2 ; info --output=json o.qcow2

@@ -57,6 +57,13 @@ let ddCases: [Case] =
     dd if=odd.raw of=o.raw =
     dd if=odd.raw of=o.raw x
     dd if=odd.raw of=o.raw seek=1
+    dd if=odd.raw of=nosuch:x
+    dd if=odd.raw of=json:x
+    dd if=odd.raw of=null-co://
+    dd if=odd.raw of=blkdebug::x
+    dd -O bochs if=odd.raw of=nosuch:x
+    dd -O nosuch if=odd.raw of=nosuch:x
+    dd bs=64k skip=1000 if=mixed.raw of=nosuch/o.raw
     dd --object secret,id=a,data=x if=odd.raw of=o.raw
     $ printf hello >o.raw => dd if=odd.raw of=o.raw
     patch t.qcow2 0x40000 u64 0x8000000000050200 => dd if=t.qcow2 of=o.raw bs=64k

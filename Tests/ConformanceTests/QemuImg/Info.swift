@@ -23,6 +23,8 @@ let infoCases: [Case] = {
       info -f qcow2 t.qcow2
       info --format qcow2 t.qcow2
       info -f raw t.qcow2
+      info /proc/version
+      compare /proc/version t.qcow2
       info -f raw --output=json t.qcow2
       info -f qcow2 --backing-chain top.qcow2
       info -f raw --backing-chain top.qcow2

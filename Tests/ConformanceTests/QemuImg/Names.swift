@@ -291,6 +291,26 @@ private let secretObjects: [Case] = {
     info --object secret zero.raw
     info --object nosuch,id=s zero.raw
     info --object iothread,id=s zero.raw
+    info --object secret,? zero.raw
+    info --object help,qom-type=secret zero.raw
+    info --object nosuch,id=s,help zero.raw
+    info --object id=s,help zero.raw
+    info --object secret,help=on zero.raw
+    info --object throttle-group,id=s,nosuch=1 zero.raw
+    info --object authz-list,help zero.raw
+    info --object authz-list-file,help zero.raw
+    info --object authz-simple,help zero.raw
+    info --object main-loop,help zero.raw
+    info --object pr-manager-helper,help zero.raw
+    info --object secret_keyring,help zero.raw
+    info --object thread-context,help zero.raw
+    info --object throttle-group,help zero.raw
+    info --object tls-cipher-suites,help zero.raw
+    info --object tls-creds-anon,help zero.raw
+    info --object tls-creds-psk,help zero.raw
+    info --object tls-creds-x509,help zero.raw
+    info --object iothread,help zero.raw
+    info --object nosuch,help zero.raw
     info --object '' zero.raw
     info --object '{"qom-type":"secret","id":"s","data":"pw"}' zero.raw
     info --object "{'qom-type':'secret','id':'s','data':'pw'}" zero.raw

@@ -78,6 +78,10 @@ struct QemuImgConformance {
     try await Conformance.compare("qemu-img", table: "locks", lockCases)
   }
 
+  @Test func nodeOptions() async throws {
+    try await Conformance.compare("qemu-img", table: "node-options", nodeOptionCases)
+  }
+
   @Test func names() async throws {
     try await Conformance.compare("qemu-img", table: "names", nameCases)
   }

@@ -5,9 +5,9 @@ import Foundation
 let snapshotCases: [Case] = commandLine + plain + layouts + sizes + locked + damaged + refused
 
 /// The date of a snapshot that was just made.
-private let date = Mask("20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8}", "DATE")
+let snapshotDate = Mask("20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8}", "DATE")
 private let dateInJSON = Mask("\"date-n?sec\": [0-9]+", "\"date\"")
-private let masks = [date, dateInJSON] + diskSize
+private let masks = [snapshotDate, dateInJSON] + diskSize
 
 private let commandLine =
   Case.lines(

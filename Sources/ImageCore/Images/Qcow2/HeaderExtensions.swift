@@ -91,7 +91,8 @@ package struct HeaderExtensions: Sendable, Equatable {
         guard data.byteCount < 16 else {
           throw ImageError("ERROR: ext_backing_format: len=\(data.byteCount) too large (>=16)")
         }
-        backingFormat = data.text
+        // A name of no characters is none: the layer below is probed.
+        backingFormat = data.text.isEmpty ? nil : data.text
       case Magic.dataFile:
         dataFile = data.text
       case Magic.encryptionHeader:

@@ -24,9 +24,14 @@ extension Qcow2Image {
       storage,
       Qcow2Header.Rules(
         isWriting: context.use.isWriting, isCheck: context.isCheck, isInspecting: context.use == .inspect,
-        encryptionFormat: context.options["encrypt.format"]?.text))
+        hasDataFileOption: context.openDataFile != nil, options: context.options))
     var dataStorage: (any Storage)? = storage
-    if header.hasDataFile {
+    if let open = context.openDataFile {
+      dataStorage = try open()
+      guard header.hasDataFile else {
+        throw ImageError("'data-file' can only be set for images with an external data file")
+      }
+    } else if header.hasDataFile {
       dataStorage = nil
       if context.use != .inspect, let name = header.extensions.dataFile {
         dataStorage = try context.openDependent(name)

@@ -87,18 +87,18 @@ package struct Qcow2Header: Sendable, Equatable {
     package var isInspecting: Bool
     /// The user named a data file.
     package var hasDataFileOption: Bool
-    /// The encryption format that the user named.
-    package var encryptionFormat: String?
+    /// What the user set of ``Qcow2Format/runtimeOptions``.
+    package var options: OptionValues
 
     package init(
       isWriting: Bool = false, isCheck: Bool = false, isInspecting: Bool = false, hasDataFileOption: Bool = false,
-      encryptionFormat: String? = nil
+      options: OptionValues = OptionValues([])
     ) {
       self.isWriting = isWriting
       self.isCheck = isCheck
       self.isInspecting = isInspecting
       self.hasDataFileOption = hasDataFileOption
-      self.encryptionFormat = encryptionFormat
+      self.options = options
     }
   }
 
@@ -234,7 +234,8 @@ package struct Qcow2Header: Sendable, Equatable {
       throw ImageError("Unsupported encryption method \(Int32(bitPattern: method))")
     }
     self.encryption = encryption
-    try checkEncryptionFormat(rules.encryptionFormat)
+    try Qcow2Format.check(rules.options, self)
+    try checkEncryptionFormat(rules.options.text("encrypt.format"))
   }
 
   /// What the user says about the encryption must be so.
@@ -274,11 +275,8 @@ package struct Qcow2Header: Sendable, Equatable {
       if extensions.dataFile == nil && !rules.hasDataFileOption {
         throw ImageError("'data-file' is required for this image")
       }
-    } else {
-      if rules.hasDataFileOption {
-        throw ImageError("'data-file' can only be set for images with an external data file")
-      }
-      if autoclearFeatures.contains(.rawExternalData) { throw ImageError("data-file-raw requires a data file") }
+    } else if autoclearFeatures.contains(.rawExternalData) && !rules.hasDataFileOption {
+      throw ImageError("data-file-raw requires a data file")
     }
   }
 
