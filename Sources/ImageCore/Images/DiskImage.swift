@@ -62,3 +62,34 @@ extension DiskImage {
   /// What the file with the metadata takes; an image of several files says more.
   public var allocatedSize: UInt64? { storage.allocatedSize }
 }
+
+extension DiskImage {
+  /// Fills `buffer` extent by extent: what an extent says is stored is read from there; other data is computed; the rest,
+  /// and what lies past the end, are zeros. For images that are one layer.
+  ///
+  /// - Parameter compute: fills a part with data that has no place in the storage; it begins at the given offset.
+  @_lifetime(buffer: copy buffer)
+  package func readExtents(
+    into buffer: inout MutableRawSpan, at offset: UInt64,
+    compute: (_ part: inout MutableRawSpan, _ offset: UInt64) throws(ImageError) -> Void = { part, _ in
+      part.fill(0..<part.byteCount)
+    }
+  ) throws(ImageError) {
+    var done = 0
+    while done < buffer.byteCount {
+      let position = offset.saturatingAdd(UInt64(done))
+      guard position < virtualSize else { return buffer.fill(done..<buffer.byteCount) }
+      let extent = try layerExtent(at: position, limit: UInt64(buffer.byteCount - done))
+      let range = done..<done + Int(extent.length)
+      var part = buffer.slice(range)
+      if let hostOffset = extent.hostOffset {
+        try storage.read(into: &part, at: hostOffset)
+      } else if extent.flags.contains(.data) {
+        try compute(&part, position)
+      } else {
+        part.fill(0..<range.count)
+      }
+      done = range.upperBound
+    }
+  }
+}

@@ -158,26 +158,11 @@ public final class E2imageImage: DiskImage {
   }
 
   public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    var done = 0
-    while done < buffer.byteCount {
-      let position = offset.saturatingAdd(UInt64(done))
-      guard position < virtualSize else {
-        buffer.fill(done..<buffer.byteCount)
-        return
-      }
-      let extent = try layerExtent(at: position, limit: UInt64(buffer.byteCount - done))
-      let range = done..<done + Int(extent.length)
-      if let hostOffset = extent.hostOffset {
-        var part = buffer.slice(range)
-        try storage.read(into: &part, at: hostOffset)
-      } else if extent.flags.contains(.data), let region = region(at: position) {
-        let start = Int(position - region.range.lowerBound)
-        let bitmap = try bitmap(region.contents)
-        buffer.copy(bitmap.rawBytes.slice(start..<start + range.count), at: done)
-      } else {
-        buffer.fill(range)
-      }
-      done = range.upperBound
+    try readExtents(into: &buffer, at: offset) { (part, position) throws(ImageError) in
+      guard let region = region(at: position) else { return }
+      let start = Int(position - region.range.lowerBound)
+      let bitmap = try bitmap(region.contents)
+      part.copy(bitmap.rawBytes.slice(start..<start + part.byteCount), at: 0)
     }
   }
 

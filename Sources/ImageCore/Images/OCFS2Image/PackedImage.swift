@@ -81,23 +81,7 @@ public final class PackedImage: DiskImage {
   }
 
   public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
-    var done = 0
-    while done < buffer.byteCount {
-      let position = offset.saturatingAdd(UInt64(done))
-      guard position < virtualSize else {
-        buffer.fill(done..<buffer.byteCount)
-        return
-      }
-      let extent = try layerExtent(at: position, limit: UInt64(buffer.byteCount - done))
-      let range = done..<done + Int(extent.length)
-      if let hostOffset = extent.hostOffset {
-        var part = buffer.slice(range)
-        try storage.read(into: &part, at: hostOffset)
-      } else {
-        buffer.fill(range)
-      }
-      done = range.upperBound
-    }
+    try readExtents(into: &buffer, at: offset)
   }
 
   public func information() -> ImageInformation {
