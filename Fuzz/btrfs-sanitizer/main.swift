@@ -1,7 +1,7 @@
 import FuzzSupport
 import ImageCore
 
-// A leaf of 4 KiB with any contents, scrubbed and sanitized both ways. Its keys keep their order, its items their place.
+// A leaf of 4 KiB with any contents, scrubbed and sanitized both ways. Its keys keep their order; entries that have no place any more go.
 private let sanitizers = [NameSanitizer.Style.garbage, .collisions].map { Sanitizer($0, secret: 1, warn: { _ in }) }
 
 fuzz { bytes in
@@ -14,6 +14,8 @@ fuzz { bytes in
     block.storeLittleEndian(UInt32(count), at: 96)
     let wasWellFormed = TreeBlockHeader(block.bytes).isLeaf && isWellFormedLeaf(block.bytes, count: count)
     _ = scrub(&block, transform: sanitizer)
-    precondition(!wasWellFormed || isWellFormedLeaf(block.bytes, count: count))
+    let left = TreeBlockHeader(block.bytes).itemCount
+    precondition(left <= count && (left > 0) == (count > 0))
+    precondition(!wasWellFormed || isWellFormedLeaf(block.bytes, count: left))
   }
 }

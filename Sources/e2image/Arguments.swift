@@ -80,7 +80,9 @@ struct Arguments {
       let number = numberAtStart(of: (argument ?? "").rawBytes)
       switch option {
       case .copyBlock: copyBlock = number == 0 ? nil : number
-      case .blockSize: blockSize = number == 0 ? nil : number
+      case .blockSize:
+        // The reference keeps 32 bits of it.
+        blockSize = number & 0xFFFF_FFFF == 0 ? nil : number & 0xFFFF_FFFF
       case .raw, .qcow2:
         guard kind == .normal else { throw usage }
         kind = option == .raw ? .raw : .qcow2

@@ -49,6 +49,17 @@ let e2imageCommandLineCases: [Case] =
     -r -b 99999999 -B 1024 e4.img x
     -rb 0x2001 -B 02000 e4.img x
     -r -b 3 -B 1024 e4.img x
+    -r -b -1 -B 1024 e4.img x
+    -r -B 4294968320 e4.img x
+    -r -b 8193 -B 4294968320 e4.img x
+    -r -B -1024 e4.img x
+    -r -o -1 e4.img x
+    -r -o -512 -b 8193 -B 1024 e4.img x
+    -r -o 9223372036854775808 e4.img x
+    -r -o 9223372036854774000 e4.img x
+    -r -o 99999999 e4.img x
+    sh e2image -r -O -1 e4.img x || rm -f x
+    -Q e4.img /dev/full
     $ dd if=/dev/zero of=e4.img bs=1024 seek=1 count=20 conv=notrunc status=none => -r -b 8193 -B 1024 e4.img x
     $ dd if=/dev/zero of=e4.img bs=1024 seek=1 count=20 conv=notrunc status=none => -Qa -b 24577 -B 1024 e4.img x
     $ dd if=/dev/zero of=e4.img bs=1024 seek=1 count=20 conv=notrunc status=none => -r e4.img x

@@ -111,6 +111,14 @@ private let otherDamages: [(id: String, steps: String, messages: String)] = [
     "Illegal block number passed to ext2fs_mark_block_bitmap #99999 for in-use block map\n"
       + "e2image: Illegal triply indirect block found while iterating over inode N"
   ),
+  // Of several, the last is named.
+  (
+    "E-15",
+    "$ (echo 'sif /sparse block[IND] 99999'; echo 'sif /sparse block[TIND] 99998') | debugfs -w -f - e2.img 2>/dev/null",
+    "Illegal block number passed to ext2fs_mark_block_bitmap #99999 for in-use block map\n"
+      + "Illegal block number passed to ext2fs_mark_block_bitmap #99998 for in-use block map\n"
+      + "e2image: Illegal triply indirect block found while iterating over inode N"
+  ),
   (
     "E-15", "patch e4.img 2120 l32 0xffffff",
     "e2image: Corrupt group descriptor: bad block for inode table while getting next inode"

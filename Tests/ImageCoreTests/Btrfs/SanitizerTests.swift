@@ -102,9 +102,10 @@ import Testing
       let wanted = UInt64(NameCollisions.hash(Array(data[30...]).rawBytes))
       #expect(key.offset == wanted)
     }
-    // The first key of a leaf stands in its parent: it stays.
+    // The first key of a leaf stands in its parent: it stays, with a name of that hash.
     let alone = sanitized(leaf([dirItem("many")]))
     #expect(item(alone, 0).key.offset == hash("many"))
+    #expect(UInt64(NameCollisions.hash(Array(item(alone, 0).data[30...]).rawBytes)) == hash("many"))
     #expect(!contains(alone, "many"))
   }
 

@@ -6,6 +6,8 @@ package struct TreeBlockHeader: Sendable, Equatable {
   package static let size = 101
   /// Where the file system's number is.
   package static let fsidOffset = 32
+  /// Where the number of items is, four bytes.
+  package static let countOffset = 96
   /// Levels are below this.
   package static let levelLimit: UInt8 = 8
 
@@ -34,7 +36,7 @@ package struct TreeBlockHeader: Sendable, Equatable {
     chunkTreeID = UUID128(block, at: 64)
     generation = block.littleEndian(at: 80)
     owner = block.littleEndian(at: 88)
-    itemCount = Int(block.littleEndian(at: 96, as: UInt32.self))
+    itemCount = Int(block.littleEndian(at: TreeBlockHeader.countOffset, as: UInt32.self))
     level = block[100]
   }
 

@@ -14,7 +14,7 @@ struct BlockMapWalker {
 
   /// Tells `visit` what the map (60 bytes) of an inode holds. A damaged part is passed over.
   ///
-  /// - Returns: what is wrong with the first such part.
+  /// - Returns: what is wrong with the first such part; of several trees of indirect blocks, with the last.
   func walk(_ inode: ExtInode, _ map: RawSpan, _ visit: (BlockMapItem) -> Void) -> ImageError? {
     if inode.translatorBlock != 0 { visit(.index(inode.translatorBlock)) }
     return inode.hasExtents ? walkExtents(map, visit) : walkIndirect(map, visit)
@@ -73,7 +73,9 @@ struct BlockMapWalker {
     var damage: ImageError?
     BlockMap.forEachRun(of: map.slice(0..<48), visit)
     for level in 1...3 {
-      walkIndirect(UInt64(map.littleEndian(at: 44 + level * 4, as: UInt32.self)), level: level, &damage, visit)
+      var own: ImageError?
+      walkIndirect(UInt64(map.littleEndian(at: 44 + level * 4, as: UInt32.self)), level: level, &own, visit)
+      damage = own ?? damage
     }
     return damage
   }

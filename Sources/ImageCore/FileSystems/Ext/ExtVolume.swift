@@ -27,14 +27,17 @@ package final class ExtVolume: Sendable {
     self.storage = storage
     self.start = start
     self.copyBlock = copyBlock
+    guard start <= UInt64(Int64.max) else { throw ExtError.invalidArgument }
     var offset = ExtSuperblock.offset
     if let copyBlock {
       guard let blockSize else { throw ExtError.invalidArgument }
       let (product, overflow) = copyBlock.multipliedReportingOverflow(by: blockSize)
-      guard !overflow else { throw ExtError.shortRead }
-      offset = product
+      offset = overflow ? .max : product
     }
-    let bytes = try ExtVolume.read(storage, at: start.saturatingAdd(offset), count: ExtSuperblock.size)
+    let position = start.saturatingAdd(offset)
+    // A place that no file has is refused by the kernel, not by the end of the file.
+    guard position <= UInt64(Int64.max) - UInt64(ExtSuperblock.size) else { throw .system(22 /* EINVAL */) }
+    let bytes = try ExtVolume.read(storage, at: position, count: ExtSuperblock.size)
     superblock = try ExtSuperblock(bytes.rawBytes, expectedBlockSize: blockSize)
     groups = ExtGroups(
       superblock, try ExtVolume.readDescriptors(storage, start, superblock, base: copyBlock),

@@ -121,7 +121,7 @@ package final class ExtQcow2StreamSink: CopySink {
       for offset in state.layout.firstRefcountBlocks { emitRefcountBlock(offset, &state, &pieces) }
       return (start, pieces)
     }
-    try write(pieces, at: start, RawSpan())
+    try writeTables(pieces, at: start)
   }
 
   package func makeScratch() {}
@@ -232,6 +232,11 @@ package final class ExtQcow2StreamSink: CopySink {
       if let offset = state.layout.end() { emitRefcountBlock(offset, &state, &pieces) }
       return (start, pieces)
     }
+    try writeTables(pieces, at: start)
+  }
+
+  /// Writes pieces without data.
+  private func writeTables(_ pieces: [Piece], at start: UInt64) throws(ImageError) {
     do throws(ImageError) {
       try write(pieces, at: start, RawSpan())
     } catch {

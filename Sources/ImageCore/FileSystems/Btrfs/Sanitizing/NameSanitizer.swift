@@ -61,6 +61,19 @@ package final class NameSanitizer: Sendable {
     return false
   }
 
+  /// A short name of a given hash.
+  func name(ofHash hash: UInt32) -> [UInt8]? {
+    // One of five bytes exists mostly, one of six always.
+    for count in 5...6 {
+      var buffer = Buffer(count)
+      var name = buffer.mutableBytes
+      if collisions.replace(&name, hash: hash, NameCollisions.Choice(least: RandomBytes.least)) {
+        return name.bytes.array(0..<count)
+      }
+    }
+    return nil
+  }
+
   /// As ``NameCollisions/replaceByNeighbor(_:_:)``.
   @_lifetime(name: copy name)
   private func replaceByNeighbor(_ name: inout MutableRawSpan) -> Bool {

@@ -66,7 +66,19 @@ package final class Sanitizer: TreeBlockTransform {
       default: break
       }
     }
-    order.apply(to: &block, count: header.itemCount)
+    if order.isEmpty { return }
+    order.apply(to: &block, count: header.itemCount, first: standIn)
+  }
+
+  /// An entry for the key of one that has none any more: with a name of its hash, which nobody looks for.
+  private func standIn(_ key: ItemKey, _ entry: RawSpan) -> [UInt8] {
+    guard entry.byteCount >= DirectoryEntry.headSize,
+      let name = names.name(ofHash: UInt32(truncatingIfNeeded: key.offset))
+    else { return entry.array(0..<entry.byteCount) }
+    var head = entry.array(0..<DirectoryEntry.headSize)
+    // The lengths of its data, which it has not, and of its name.
+    head.replaceSubrange(25..<29, with: [0, 0, UInt8(name.count), 0])
+    return head + name
   }
 
   /// Takes the label out of a superblock.
@@ -168,8 +180,8 @@ package final class Sanitizer: TreeBlockTransform {
   ) {
     guard range.count > DirectoryEntry.headSize else { return }
     let length = Int(block.littleEndian(at: range.lowerBound + 27, as: UInt16.self))
-    // Entries that share a hash share the item: these names are none of the short ones.
-    guard range.count == DirectoryEntry.headSize + length else { return }
+    // Entries that share a hash share the item, and would not share another.
+    guard range.count == DirectoryEntry.headSize + length else { return order.lose(index) }
     let hash = NameCollisions.hash(block.slice(range.lowerBound + DirectoryEntry.headSize..<range.upperBound))
     // The hashes of names of one or two bytes are far apart.
     order.change(index, to: ItemKey(item.key.objectID, item.key.type, UInt64(hash)), isNear: length > 2)

@@ -102,7 +102,7 @@ package struct TreeRebuilding {
     var buffer = Buffer(nodeSize)
     var bytes = buffer.mutableBytes
     bytes.copy(old.rawBytes.slice(0..<TreeBlockHeader.size), at: 0)
-    bytes.storeLittleEndian(UInt32(items.count), at: 96)
+    bytes.storeLittleEndian(UInt32(items.count), at: TreeBlockHeader.countOffset)
     var end = nodeSize
     for (index, item) in items.enumerated() {
       end -= item.data.count
