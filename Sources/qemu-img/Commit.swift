@@ -30,6 +30,7 @@ enum CommitCommand: Command {
     let cache = try arguments.cacheMode(.cache, message: "Invalid cache option")
     let image = try tool.open(operand, arguments) { options in
       options.use = .write
+      options.discards = true
       options.cache = cache
     }
     let quiet = arguments.has(.quiet)

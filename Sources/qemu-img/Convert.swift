@@ -165,6 +165,7 @@ struct ConvertJob {
     var how = OpenOptions()
     how.format = options.targetFormat
     how.use = .write
+    how.discards = true
     how.cache = options.targetCache
     let image =
       options.arguments.has(.targetImageOptions)

@@ -15,6 +15,8 @@ public struct OpenOptions: Sendable {
   public var deniesWriters = false
   /// Whether the layers below are opened as well; nil: unless the use is only to inspect.
   public var opensBacking: Bool?
+  /// Whether zeros may be stored by giving space back; `detect-zeroes=unmap` depends on it.
+  public var discards = false
   /// For `check`, which opens damaged images.
   public var isCheck = false
 
@@ -44,6 +46,13 @@ public struct ImageOpener: Sendable {
 
   /// The largest file in bytes: the largest signed number, rounded down to a gibibyte (qemu-img-cli-1 §1.5).
   public static let largestFile = UInt64(Int64.max) & ~((1 << 30) - 1)
+
+  /// Checks the new length of a disk, in bytes, that begins at byte `start` of its file.
+  package static func checkLength(_ size: UInt64, behind start: UInt64 = 0) throws(ImageError) {
+    guard size <= largestFile, start <= largestFile - size else {
+      throw ImageError("offset(\(size)) exceeds maximum(\(largestFile))", errno: 27 /* EFBIG */)
+    }
+  }
 
   /// An opener for the given formats.
   public init(formats: [any ImageFormat.Type], notify: @escaping @Sendable (Notice) -> Void) {

@@ -4,6 +4,22 @@ import Storage
 // How an option tree becomes nodes (qemu-img-cli-2 §7). A format node interprets a storage; the storage is a file or
 // device, or another format node.
 
+extension OptionTree {
+  /// The same options with the driver of files spelled out where only their names were given.
+  fileprivate var withFileDrivers: OptionTree {
+    var result = OptionTree()
+    for member in members {
+      if let path = member.key.hasSuffix("filename") ? member.key.dropLast("filename".count) : nil,
+        path.isEmpty || path.hasSuffix("."), self[path + "driver"] == nil
+      {
+        result[path + "driver"] = "file"
+      }
+      result[member.key] = member.value
+    }
+    return result
+  }
+}
+
 /// What one opening has met so far: loops and repeated names are found by it.
 struct OpeningPath {
   /// The files on the way down from the top image: a repetition is a loop.
@@ -240,9 +256,6 @@ extension ImageOpener {
     case reference(String)
     /// These options instead of, or beside, what the header says.
     case node(OptionTree)
-
-    /// Whether there are options.
-    var isNode: Bool { if case .node = self { true } else { false } }
   }
 
   private func takeBackingChoice(_ tree: inout OptionTree, _ options: OpenOptions) throws(ImageError) -> BackingChoice {
@@ -329,12 +342,9 @@ extension ImageOpener {
       // Shown as it was given: text from --image-opts, a number from json:.
       members.append((name, given[name] ?? .null))
     }
-    for (name, isShown) in [("backing", backing.isNode), ("data-file", format.takesDataFile)] where isShown {
-      var given = given
-      let subtree = given.takeSubtree(name)
-      guard !subtree.isEmpty else { continue }
+    if case .node(let subtree) = backing {
       isPlain = false
-      members.append((name, subtree.nested))
+      members.append(("backing", subtree.withFileDrivers.nested))
     }
     if isPlain { return opened.storage.name }
     let text = "json:" + DataTree.object(members).compactJSON()

@@ -31,7 +31,7 @@ struct NodeOptions {
     switch values["detect-zeroes"]?.text {
     case nil, "off", "on": break
     case "unmap":
-      guard discard == "unmap" || discard == "on" else {
+      guard discard.map({ $0 == "unmap" || $0 == "on" }) ?? options.discards else {
         throw ImageError(
           "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap")
       }

@@ -45,9 +45,12 @@ extension ImageOpener {
   ) throws(ImageError) -> OpenedStorage {
     var configuration = ""
     var image: String?
-    if let filename {
+    if let filename, !filename.hasPrefix("blkdebug:") {
+      // A plain name, and the driver named beside it.
+      image = filename
+    } else if let filename {
       let rest = filename.utf8.dropFirst("blkdebug:".utf8.count)
-      guard filename.hasPrefix("blkdebug:"), let colon = rest.firstIndex(of: UInt8(ascii: ":")) else {
+      guard let colon = rest.firstIndex(of: UInt8(ascii: ":")) else {
         throw ImageError("blkdebug requires both config file and image path")
       }
       configuration = String(filename[rest.startIndex..<colon])

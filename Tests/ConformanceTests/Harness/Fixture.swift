@@ -17,7 +17,7 @@ final class Fixture: Sendable {
   /// Which of the fixture's files the text of a case speaks of.
   func files(namedIn text: String, of all: [String]) -> Set<String> {
     func isPart(_ character: Character) -> Bool {
-      character.isLetter || character.isNumber || "_-,".contains(character)
+      character.isLetter || character.isNumber || "_-".contains(character)
     }
     var files: Set<String> = []
     for name in all {

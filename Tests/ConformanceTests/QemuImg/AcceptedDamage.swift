@@ -20,14 +20,11 @@ private struct AcceptedDamage {
         expected[command]?.stdout?.append(text.dropFirst() + "\n")
       } else if let text = line.prefixed("    !") {
         expected[command]?.stderr?.append(text.dropFirst() + "\n")
-      } else if let match = line.wholeMatch(of: /\ \ command (\d+): status (\d+)(, any text)?/),
+      } else if let match = line.wholeMatch(of: /\ \ command (\d+): status (\d+)/),
         let number = Int(match.1), let status = Int32(match.2)
       {
         command = number - 1
-        let anyText = match.3 != nil
-        expected[command] = Deviation.Expectation(
-          stdout: anyText ? nil : "", stderr: anyText ? nil : "", status: status, anyText: anyText,
-          followsReference: true)
+        expected[command] = Deviation.Expectation(stdout: "", stderr: "", status: status, followsReference: true)
       } else if let match = line.wholeMatch(of: /(QC-\d+) \| (.*)/) {
         add(id, name, expected)
         (id, name) = (String(match.1), String(match.2))

@@ -1,5 +1,5 @@
 /// Options of a qcow2 node (cli-2 §7.7): the node with the guest's data, caches, checks, sharing.
-let nodeOptionCases: [Case] = dataFileOptions + runtimeOptions + sharingOptions
+let nodeOptionCases: [Case] = dataFileOptions + runtimeOptions + zeroOptions + sharingOptions
 
 private let dataFileOptions = Case.lines(
   """
@@ -23,6 +23,9 @@ private let dataFileOptions = Case.lines(
   map 'json:{"driver":"qcow2","file.filename":"data.qcow2","data-file":{"driver":"file","filename":"mixed.raw"}}'
   map 'json:{"driver":"qcow2","file.filename":"data.qcow2","data-file":null}'
   map 'json:{"driver":"qcow2","file.filename":"data.qcow2","data-file":3}'
+  info -f blkdebug t.qcow2
+  compare -f blkdebug -F raw t.qcow2 t.qcow2
+  map -f blkdebug blkdebug:t.qcow2
   check --image-opts driver=qcow2,file.filename=data.qcow2,data-file.filename=mixed.raw
   $ mv d.raw x.raw => map data.qcow2 ; map --image-opts driver=qcow2,file.filename=data.qcow2,data-file.filename=x.raw
   $ mv d.raw x.raw => convert -O raw --image-opts driver=qcow2,file.filename=data.qcow2,data-file.filename=x.raw o.raw
@@ -53,6 +56,17 @@ private let runtimeOptions = Case.lines(
     info --image-opts driver=qcow2,file.filename=small.qcow2,l2-cache-entry-size=1k
     snapshot -a one --image-opts driver=qcow2,file.filename=snap.qcow2,overlap-check=nosuch
     """, fixture: images)
+
+private let zeroOptions = Case.lines(
+  """
+  commit --image-opts driver=qcow2,file.filename=t.qcow2,detect-zeroes=unmap
+  commit --image-opts driver=qcow2,file.filename=t.qcow2,detect-zeroes=unmap,discard=ignore
+  map --image-opts driver=qcow2,file.filename=t.qcow2,detect-zeroes=unmap
+  snapshot -l --image-opts driver=qcow2,file.filename=t.qcow2,detect-zeroes=unmap
+  convert -n --target-image-opts empty.qcow2 driver=qcow2,file.filename=t.qcow2,detect-zeroes=unmap
+  convert -n -O qcow2 empty.qcow2 'json:{"driver":"qcow2","file.filename":"t.qcow2","detect-zeroes":"unmap"}'
+  rebase -b x -F raw --image-opts driver=qcow2,file.filename=mid.qcow2,backing.driver=raw,backing.file.filename=hole.raw
+  """, fixture: images, files: .content)
 
 /// What is looked at before `force-share`, and what behind it.
 private let sharingOptions = Case.lines(

@@ -23,6 +23,9 @@ let resizeCases: [Case] = {
     lines.append("resize --preallocation=\(mode) --shrink t.qcow2 1M")
     lines.append("resize --preallocation=\(mode) top.qcow2 8M")
   }
+  for size in ["9223372035781033984", "9223372035781033985", "9223372036854775296"] {
+    lines += ["resize t.qcow2 \(size)", "amend -o size=\(size) t.qcow2", "resize -f raw base.raw \(size)"]
+  }
   // Where a table is written sparsely, ours takes less space.
   return Case.lines(lines.joined(separator: "\n"), fixture: images, masks: diskSize)
     + shrunkEmpty + resizeOptions

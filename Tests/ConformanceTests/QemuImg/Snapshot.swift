@@ -2,7 +2,7 @@ import Foundation
 
 /// `snapshot` (cli-2 §1, qcow2 §19.2): what is left behind is compared byte by byte, but for dates and for clusters that
 /// nothing refers to.
-let snapshotCases: [Case] = commandLine + plain + layouts + sizes + locked + damaged + refused
+let snapshotCases: [Case] = commandLine + plain + layouts + sizes + locked + damaged + misplacedCounts + refused
 
 /// The date of a snapshot that was just made.
 let snapshotDate = Mask("20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8}", "DATE")
@@ -151,6 +151,14 @@ private let damaged = Case.lines(
       "0x40000 u64 0x50200",
     ].map { "patch snap.qcow2 \($0) => snapshot \(action) snap.qcow2" }
   }.joined(separator: "\n"), fixture: images, files: .unchecked, masks: masks)
+
+/// Counts in a table that is none are not written anywhere.
+private let misplacedCounts = Case.lines(
+  """
+  patch t.qcow2 48 u64 0 => snapshot -c x t.qcow2
+  patch snap.qcow2 48 u64 0 => snapshot -c x snap.qcow2
+  patch snap.qcow2 0x10000 u64 0x10000000000 => snapshot -c x snap.qcow2
+  """, fixture: images, masks: masks)
 
 /// What we do not do as the reference does it.
 private let refused =

@@ -145,6 +145,7 @@ extension Qcow2Tables {
 
   private func checkSize(_ size: UInt64, version: UInt32) throws(ImageError) {
     guard size <= UInt64(Int64.max) else { throw ImageError("Image size cannot be negative") }
+    try ImageOpener.checkLength(size)
     guard size % 512 == 0 else { throw ImageError("The new size must be a multiple of 512") }
     if size == header.virtualSize { return }
     if version < 3 && !snapshots.isEmpty {

@@ -14,10 +14,8 @@ extension Qcow2Check {
       result.corruptions == counted.corruptions && result.leaks == counted.leaks
       && result.checkErrors == counted.checkErrors
     if isClean && !needsRebuild { return }
-    if hidesReferences && result.leaks > 0 {
-      message("Leaked clusters are kept: a table that cannot be read may refer to them")
-    }
     if needsRebuild && repair == .all { return try rebuildAndCompare() }
+    tellKeptLeaks()
     let isBroken = needsRebuild
     let fixes = CountFixes(leaks: !hidesReferences, errors: repair == .all)
     if fixes.errors || (fixes.leaks && (result.leaks > 0 || !isBroken)) {
@@ -25,6 +23,12 @@ extension Qcow2Check {
       try compare(fix: fixes)
     }
     if isBroken { message("ERROR need to rebuild refcount structures: -r all does that") }
+  }
+
+  private func tellKeptLeaks() {
+    if hidesReferences && result.leaks > 0 {
+      message("Leaked clusters are kept: a table that cannot be read may refer to them")
+    }
   }
 
   private func rebuildAndCompare() throws(ImageError) {
@@ -37,6 +41,7 @@ extension Qcow2Check {
     try count()
     let fixed = (result.corruptionsFixed, result.leaksFixed)
     try compare(fix: CountFixes(leaks: !hidesReferences, errors: true))
+    tellKeptLeaks()
     if needsRebuild {
       message("ERROR rebuilt refcount structure is still broken")
       result.checkErrors += 1

@@ -288,9 +288,10 @@ package final class Refcounts {
     changedTableEntries = nil
   }
 
-  /// Writes changed blocks.
+  /// Writes changed blocks; none once the image has been marked as corrupt, since their places may be wrong.
   func writeBlocks() throws(ImageError) {
     if changedBlocks == 0 { return }
+    try corruption.check()
     let dirty = blocks.values.filter(\.isDirty).sorted { $0.offset < $1.offset }
     var writer = TableWriter(storage, tableSize: Int(clusterSize))
     for block in dirty { try writer.append(block.words, at: block.offset, isBigEndian: false) }

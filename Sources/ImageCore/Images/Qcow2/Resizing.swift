@@ -8,7 +8,8 @@ extension Qcow2Image {
   public func resize(to size: UInt64, preallocation: Preallocation) throws(ImageError) {
     try checkWritable()
     let header = self.header
-    guard size % 512 == 0, size <= UInt64(Int64.max) else { throw ImageError("The new size must be a multiple of 512") }
+    try ImageOpener.checkLength(size)
+    guard size % 512 == 0 else { throw ImageError("The new size must be a multiple of 512") }
     if header.version < 3 && header.snapshotCount > 0 {
       throw ImageError("Can't resize a v2 image which has snapshots", errno: 95 /* ENOTSUP */)
     }

@@ -84,9 +84,10 @@ extension Qcow2Tables {
       // Nothing leads there yet.
       header = before
       try? reload(cursor: cursor)
-      if writing.storage.growsWithZeros, writing.storage.length > length { try? writing.storage.resize(to: length) }
       // The failure is reported; clusters that cannot even be freed are leaked.
       try? undo()
+      // Neither the area stays nor what a damaged refcount table made of the counts.
+      if writing.storage.growsWithZeros, writing.storage.length > length { try? writing.storage.resize(to: length) }
       throw error
     }
     try writeHeaderBytes(shadowed.tableFields, at: Qcow2Header.tableFieldsOffset)

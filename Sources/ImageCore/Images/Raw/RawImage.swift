@@ -110,9 +110,7 @@ extension RawImage: WritableDiskImage {
       throw ImageError("Cannot resize fixed-size raw disks", errno: 95 /* ENOTSUP */)
     }
     let storage = try writable()
-    guard size <= ImageOpener.largestFile, start <= ImageOpener.largestFile - size else {
-      throw ImageError("offset(\(size)) exceeds maximum(\(ImageOpener.largestFile))", errno: 27 /* EFBIG */)
-    }
+    try ImageOpener.checkLength(size, behind: start)
     // A device's length is its own; only a file grows from where it is.
     if !storage.growsWithZeros, storage.length != start + size {
       throw ImageError("Cannot resize device files", errno: 95 /* ENOTSUP */)
