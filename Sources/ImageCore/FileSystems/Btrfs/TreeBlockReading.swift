@@ -47,7 +47,9 @@ extension BtrfsVolume {
     case level(UInt8)
     case itemCount(Int)
     case generation(UInt64)
-    case contents
+    case contents(TreeBlockContentsFault)
+    /// Not the level that leads to it.
+    case otherLevel
   }
 
   /// Whether `block`, read from `address`, can be used as it is: the first pass over blocks read in bulk.
@@ -63,11 +65,15 @@ extension BtrfsVolume {
     if let generation = expectation.generation, generation != header.generation {
       return .generation(header.generation)
     }
-    if let level = expectation.level, level != header.level { return .contents }
-    let isWellFormed =
-      header.isLeaf
-      ? isWellFormedLeaf(block, count: header.itemCount) : isWellFormedNode(block, count: header.itemCount)
-    return isWellFormed ? nil : .contents
+    if let level = expectation.level, level != header.level { return .otherLevel }
+    return contentsFault(of: block, header).map { .contents($0) }
+  }
+
+  /// What is wrong with the items or pointers of a block whose item count lies within its capacity.
+  package func contentsFault(of block: RawSpan, _ header: TreeBlockHeader) -> TreeBlockContentsFault? {
+    header.isLeaf
+      ? leafFault(block, count: header.itemCount)
+      : nodeFault(block, count: header.itemCount, sectorSize: Int(superblock.sectorSize))
   }
 
   /// What the header alone tells. An empty node is left to the check of its contents.
@@ -104,14 +110,21 @@ extension BtrfsVolume {
     if mirrors == 0 { report.lines.append("Couldn't map the block \(address)") }
     var best = (state: TreeBlockState.lost, mirror: 0)
     var last: Fault?
+    /// What was said of the best one, if that was its contents.
+    var bestLine: String?
     for mirror in 0..<mirrors {
       guard (try? read(into: &block, at: address, mirror: mirror + 1)) != nil else { continue }
       guard let fault = fault(of: block.bytes, at: address, expectation) else { return .good }
       last = fault
       let state = state(of: block.bytes, at: address, fault)
-      describe(fault, expectation, in: &report)
-      if rank(state) > rank(best.state) { best = (state, mirror + 1) }
+      let said = report.lines.count
+      describe(fault, TreeBlockHeader(block.bytes), expectation, in: &report)
+      if rank(state) > rank(best.state) {
+        best = (state, mirror + 1)
+        if case .contents = fault { bestLine = report.lines.count > said ? report.lines.last : nil }
+      }
     }
+    if let bestLine { report.lines.append(bestLine) }
     finish(&report, last, best.state)
     guard best.mirror > 0, (try? read(into: &block, at: address, mirror: best.mirror)) != nil else {
       block.fill(0..<block.byteCount)
@@ -122,7 +135,7 @@ extension BtrfsVolume {
 
   private func state(of block: RawSpan, at address: UInt64, _ fault: Fault) -> TreeBlockState {
     switch fault {
-    case .generation, .contents: .malformed
+    case .generation, .contents, .otherLevel: .malformed
     case .checksum: hasPlausibleHeader(block, at: address) ? .damaged : .lost
     case .address, .fileSystem, .level, .itemCount: .lost
     }
@@ -137,7 +150,9 @@ extension BtrfsVolume {
     }
   }
 
-  private func describe(_ fault: Fault, _ expectation: TreeBlockExpectation, in report: inout TreeBlockReport) {
+  private func describe(
+    _ fault: Fault, _ header: TreeBlockHeader, _ expectation: TreeBlockExpectation, in report: inout TreeBlockReport
+  ) {
     switch fault {
     case .checksum(let stored, let computed):
       report.lines.append(
@@ -145,6 +160,8 @@ extension BtrfsVolume {
     case .generation(let found) where expectation.reportsGeneration:
       report.lines.append(
         "parent transid verify failed on \(report.address) wanted \(expectation.generation ?? 0) found \(found)")
+    case .contents(.emptyNode): break
+    case .contents(let fault): report.lines.append(fault.line(of: header))
     default: break
     }
   }
@@ -167,7 +184,9 @@ extension BtrfsVolume {
       report.lines.append("bad tree block \(report.address), invalid nr_items: \(found)")
     case .generation:
       if !report.lines.isEmpty { report.lines.append("Ignoring transid failure") }
-    case .contents, nil: break
+    case .contents(.emptyNode):
+      report.lines.append("bad tree block \(report.address), invalid nr_items: 0")
+    case .contents, .otherLevel, nil: break
     }
   }
 }

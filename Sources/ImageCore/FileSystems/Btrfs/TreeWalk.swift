@@ -40,6 +40,8 @@ package struct TreeWalk {
   private var visited = AddressSet()
   /// Whether something could not be read.
   package private(set) var isIncomplete = false
+  /// Whether keys or pointers of a block were not what they should be: something may have been passed over.
+  package private(set) var isDisorderly = false
   private let report: (TreeBlockReport) -> Void
 
   /// - Parameter report: takes what there is to say about blocks, also of those that were read in the end.
@@ -82,6 +84,7 @@ package struct TreeWalk {
       isIncomplete = true
       return
     }
+    if state == .malformed, volume.contentsFault(of: buffer.bytes, header) != nil { isDisorderly = true }
     if header.isLeaf {
       guard (0..<header.itemCount).allSatisfy({ LeafItem(buffer.bytes, $0).range(nodeSize: volume.nodeSize) != nil })
       else {

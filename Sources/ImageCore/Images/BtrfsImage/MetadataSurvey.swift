@@ -69,7 +69,11 @@ package struct MetadataSurvey {
       !(address..<end).contains(BtrfsSuperblock.offsets[0])
     else {
       var report = TreeBlockReport(address)
-      report.lines.append("Couldn't map the block \(address)")
+      let sectorSize = UInt64(volume.superblock.sectorSize)
+      report.lines.append(
+        address >= sectorSize && address % sectorSize == 0
+          ? "Couldn't map the block \(address)"
+          : "ERROR: tree block bytenr \(address) is not aligned to sectorsize \(sectorSize)")
       log.report(report)
       hasBadPointer = true
       return log.markIncomplete()
@@ -147,6 +151,7 @@ package struct MetadataSurvey {
     var isSound = true
     var limit = MetadataSurvey.firstAddress
     var data: [Range<UInt64>] = []
+    var last: ItemKey?
     let nodeSize = volume.nodeSize
     var walk = TreeWalk(volume) { log.report($0) }
     try? walk.visit(
@@ -154,6 +159,9 @@ package struct MetadataSurvey {
       leaf: { _, leaf, count in
         for index in 0..<count {
           let item = LeafItem(leaf, index)
+          // A key that is too large would hide all extents behind it.
+          if let last, last >= item.key { isSound = false }
+          last = item.key
           guard item.key.type == .extentItem || item.key.type == .metadataItem, item.key.objectID >= limit else {
             continue
           }
@@ -182,7 +190,7 @@ package struct MetadataSurvey {
           limit = item.key.objectID.saturatingAdd(length)
         }
       })
-    if walk.isIncomplete || !isSound {
+    if walk.isIncomplete || walk.isDisorderly || !isSound {
       addEverything(known: found)
     } else {
       addInOrder(found, data)

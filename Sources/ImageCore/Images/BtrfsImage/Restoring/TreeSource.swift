@@ -38,7 +38,8 @@ package struct TreeSource: Sendable {
     } else if !algorithm.verifies(block) {
       problem = "checksum verify failed"
     } else if header.isLeaf
-      ? !isWellFormedLeaf(block, count: header.itemCount) : !isWellFormedNode(block, count: header.itemCount)
+      ? leafFault(block, count: header.itemCount) != nil
+      : nodeFault(block, count: header.itemCount, sectorSize: 1) != nil
     {
       problem = "items out of order"
     } else {
