@@ -71,6 +71,20 @@ private let changedByteCases: [Case] =
         + "stat -c %s o",
       name: "a truncated dump is restored as far as it goes", fixture: RestoreVolumes.fixture,
       deviation: Deviation("B-104", stdout: "1\n1\n146800640\n", stderr: "", status: 0, files: .unchecked)),
+    // A byte of a tree block has changed: it is restored as it is.
+    Case(
+      "sh cp plain.dump d; printf '\\252' | dd of=d bs=1 seek=$(($(stat -c %s d) / 2)) conv=notrunc status=none; "
+        + "btrfs-image -r d o 2>log || echo $?; sed 's/[0-9][0-9]*/N/' log; "
+        + "cat d | btrfs-image -r - p 2>/dev/null || cmp o p",
+      name: "a damaged tree block is named", fixture: RestoreVolumes.fixture,
+      deviation: Deviation(
+        "B-104", stdout: "1\nERROR: tree block N of the dump is damaged\n", stderr: "", status: 0, files: .unchecked)),
+    // The address of an item has changed: what is there is not what should be.
+    Case(
+      "sh cp plain.dump d; printf '\\252' | dd of=d bs=1 seek=$((21 + 12 * 5 + 1)) conv=notrunc status=none; "
+        + "btrfs-image -r d o 2>log || echo $?; grep -c 'of the dump is damaged' log | grep -q -v '^0' && echo named",
+      name: "an item at another address is named", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-104", stdout: "1\nnamed\n", stderr: "", status: 0, files: .unchecked)),
     // One item of a compressed dump is lost, the others are there.
     Case(
       "sh cp plain.dump9 d; printf '\\377' | dd of=d bs=1 seek=$(($(stat -c %s d) / 2)) conv=notrunc status=none; "

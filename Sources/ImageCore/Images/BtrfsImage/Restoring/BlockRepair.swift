@@ -12,6 +12,8 @@ package struct BlockRepair: Sendable {
   private let algorithm: ChecksumAlgorithm
   /// The chunks with their new types, if those changed.
   private let chunks: ChunkMap?
+  /// The chunks of the dump: what kind of contents to expect where.
+  private let contents: ChunkMap
   /// The numbers of the file systems that are seeds of this one.
   private let seeds: Set<UUID128>
 
@@ -21,6 +23,7 @@ package struct BlockRepair: Sendable {
     fsid = scan.superblock.metadataUUID
     algorithm = try scan.superblock.checksumAlgorithm()
     self.chunks = chunks
+    contents = scan.chunks
     seeds = scan.seeds
   }
 
@@ -36,19 +39,54 @@ package struct BlockRepair: Sendable {
     var position = 0
     while position + nodeSize <= piece.byteCount {
       var block = piece.slice(position..<position + nodeSize)
-      applyToBlock(&block, at: address.saturatingAdd(UInt64(position)))
+      _ = applyToBlock(&block, at: address.saturatingAdd(UInt64(position)))
       position += nodeSize
     }
   }
 
+  /// Changes the tree blocks in a piece of an item, and looks whether there is one wherever one has to be.
+  ///
+  /// - Parameter address: logical address of the piece's first byte.
+  /// - Returns: the addresses where it is damaged or missing.
+  @_lifetime(piece: copy piece)
+  func applyAndVerify(_ piece: inout MutableRawSpan, at address: UInt64) -> [UInt64] {
+    var damaged: [UInt64] = []
+    var position = 0
+    while position + nodeSize <= piece.byteCount {
+      let place = address.saturatingAdd(UInt64(position))
+      var block = piece.slice(position..<position + nodeSize)
+      switch applyToBlock(&block, at: place) {
+      case .sound: break
+      case .damaged: damaged.append(place)
+      case .other: if holdsTreeBlocksOnly(place) { damaged.append(place) }
+      }
+      position += nodeSize
+    }
+    return damaged
+  }
+
+  /// Whether an address lies in a chunk that has no file contents.
+  private func holdsTreeBlocksOnly(_ address: UInt64) -> Bool {
+    guard let type = contents.chunk(containing: address)?.item.type else { return false }
+    return type.isDisjoint(with: .data) && !type.isDisjoint(with: [.metadata, .system])
+  }
+
+  private enum Finding {
+    case sound
+    /// A tree block with a wrong checksum.
+    case damaged
+    /// No tree block of this file system and this place.
+    case other
+  }
+
   @_lifetime(block: copy block)
-  private func applyToBlock(_ block: inout MutableRawSpan, at address: UInt64) {
+  private func applyToBlock(_ block: inout MutableRawSpan, at address: UInt64) -> Finding {
     let header = TreeBlockHeader(block.bytes)
     let isOfSeed = seeds.contains(header.fsid)
-    guard header.address == address, header.fsid == fsid || isOfSeed else { return }
+    guard header.address == address, header.fsid == fsid || isOfSeed else { return .other }
     var isChanged = false
     if !algorithm.verifies(block.bytes) {
-      guard algorithm != .crc32c, ChecksumAlgorithm.crc32c.verifies(block.bytes) else { return }
+      guard algorithm != .crc32c, ChecksumAlgorithm.crc32c.verifies(block.bytes) else { return .damaged }
       isChanged = true
     }
     if isOfSeed {
@@ -64,6 +102,7 @@ package struct BlockRepair: Sendable {
       }
     }
     if isChanged { algorithm.store(in: &block) }
+    return .sound
   }
 
   /// Gives a block group the type of its chunk; false where the item is none.

@@ -62,6 +62,9 @@ final class RestoreSink: CopySink {
   private let target: RestoreTarget
   private let repair: BlockRepair
   private let report: RestoreReport
+  private let damagedBlocks = Atomic<Int>(0)
+  /// So many damaged blocks are named.
+  private static let lineLimit = 100
 
   init(
     _ input: any MetadumpInput, _ places: RestoreSelection.Places, _ target: RestoreTarget, _ repair: BlockRepair,
@@ -89,7 +92,7 @@ final class RestoreSink: CopySink {
         guard start < count else { return }
         var bytes = piece.mutableBytes
         var blocks = bytes.slice(start..<count)
-        repair.apply(to: &blocks, at: address.saturatingAdd(UInt64(start)))
+        tell(damaged: repair.applyAndVerify(&blocks, at: address.saturatingAdd(UInt64(start))))
         if let problem = try target.write(blocks.bytes, at: address.saturatingAdd(UInt64(start))) {
           report.problem(problem)
         }
@@ -99,6 +102,18 @@ final class RestoreSink: CopySink {
       // Nobody will read what is left of this item.
       input.cancel()
       throw error
+    }
+  }
+
+  /// Names the blocks of the dump that are not what they should be; they are restored as they are.
+  private func tell(damaged blocks: [UInt64]) {
+    for block in blocks {
+      let number = damagedBlocks.add(1, ordering: .relaxed).newValue
+      if number <= RestoreSink.lineLimit {
+        report.problem(ImageError("tree block \(block) of the dump is damaged", errno: 5))
+      } else if number == RestoreSink.lineLimit + 1 {
+        report.problem(ImageError("further damaged tree blocks are not listed", errno: 5))
+      }
     }
   }
 
