@@ -81,7 +81,7 @@ fuzz { bytes in
       if attribute.isNonResident {
         _ = try? RunList.decode(record.bytes, attribute, clusterSize: 512, log: { _ in })
       } else {
-        _ = try? AttributeListEntry.parse(record.bytes.slice(attribute.value))
+        _ = AttributeListEntry.parse(record.bytes.slice(attribute.value))
       }
     }
     var statistics = WipeStatistics()

@@ -55,6 +55,7 @@ struct OutputFile {
 
   private static func open(_ name: String, mode: UInt32, exclusive: Bool) throws(Stop) -> FileStorage {
     do throws(ImageError) {
+      if name.isEmpty { throw ImageError.system(2) }
       return try FileStorage.createEmpty(path: name, mode: mode, exclusive: exclusive)
     } catch {
       throw .failed("Opening file '\(name)' failed", error.errno)

@@ -51,13 +51,14 @@ enum RestoreVolume {
   private static func tell(_ header: NtfscloneHeader, _ voice: Voice) {
     let size = UInt64(header.clusterSize)
     let volumeSize = header.clusterCount * size
-    let used = header.clustersInUse.multipliedReportingOverflow(by: size).partialValue
+    // The reference takes both counts for signed numbers.
+    let used = Int64(bitPattern: header.clustersInUse.multipliedReportingOverflow(by: size).partialValue)
     let share = volumeSize == 0 ? 0 : 100.0 * Double(Float(used) / Float(volumeSize))
     voice.line("Ntfsclone image version: \(header.majorVersion).\(header.minorVersion)")
     voice.line("Cluster size           : \(size) bytes")
     voice.line("Image volume size      : \(volumeSize) bytes (\(megabytes(volumeSize)) MB)")
-    voice.line("Image device size      : \(header.deviceSize) bytes")
-    voice.line("Space in use           : \(megabytes(used)) MB (\(fixed(min(share, 1e12), digits: 1))%)   ")
+    voice.line("Image device size      : \(Int64(bitPattern: header.deviceSize)) bytes")
+    voice.line("Space in use           : \((used &+ 999_999) / 1_000_000) MB (\(fixed(share, digits: 1))%)   ")
     let offset = header.recordedOffset
     voice.line("Offset to image data   : \(offset) (0x\(String(offset, radix: 16))) bytes")
     voice.line("Restoring NTFS from image ...")

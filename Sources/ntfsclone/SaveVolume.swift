@@ -17,7 +17,6 @@ struct SaveVolume {
     try save.run()
   }
 
-  private var wipesMetadata: Bool { options.isMetadata }
   private var metadataRule: MetadataRule? {
     options.isMetadata ? MetadataRule(isImage: options.savesImage, keepsLog: options.keepsLog) : nil
   }
@@ -100,8 +99,9 @@ struct SaveVolume {
       survey.adoptExtra()
     }
     let streamsAll = !options.savesImage && options.writesToStandardOutput
+    // What only $Bitmap has in use is copied as well, but not counted.
     let progress = PercentLine(
-      voice, stop: (streamsAll ? geometry.clusterCount : inUse) + 1, isShown: !options.isQuiet)
+      voice, stop: (streamsAll ? geometry.clusterCount : inUse) + 1, isShown: !options.isQuiet, endsAtStop: true)
     let report = CloneReport(counted: progress.advance, line: voice.line, library: voice.library)
     let cloner = cloner(output, inUse: inUse)
     let copied = survey

@@ -84,16 +84,18 @@ final class PercentLine: Sendable {
   private let voice: Voice
   private let stop: UInt64
   private let isShown: Bool
+  private let endsAtStop: Bool
   private let state: Mutex<State>
 
   /// - Parameters:
   ///   - stop: the count at which the line ends.
-  ///   - first: the count before the first step.
-  init(_ voice: Voice, stop: UInt64, isShown: Bool, first: UInt64 = 0) {
+  ///   - endsAtStop: whether steps behind it are not shown.
+  init(_ voice: Voice, stop: UInt64, isShown: Bool, endsAtStop: Bool = false) {
     self.voice = voice
     self.stop = stop
     self.isShown = isShown
-    state = Mutex(State(count: first))
+    self.endsAtStop = endsAtStop
+    state = Mutex(State(count: 0))
   }
 
   /// Shows `count` itself.
@@ -109,7 +111,7 @@ final class PercentLine: Sendable {
   func advance(_ steps: UInt64) {
     guard isShown else { return }
     state.withLock { state in
-      let end = state.count + steps
+      let end = endsAtStop ? min(stop, state.count + steps) : state.count + steps
       var output = ""
       // From hundred to hundred; the end need not be one.
       var next = state.count / 100 * 100 + 100
@@ -156,8 +158,11 @@ final class PercentLine: Sendable {
   }
 }
 
-/// A number ≥ 0 with so many places behind the point, as C's `%.*f`: exact halves go to even.
+/// A number with so many places behind the point, as C's `%.*f`: exact halves go to even.
 func fixed(_ value: Double, digits: Int) -> String {
+  if value < 0 { return "-" + fixed(-value, digits: digits) }
+  // From 2^53 on there is nothing behind the point.
+  if value >= 0x1p53 { return "\(UInt64(min(value, 0x1p63)))." + String(repeating: "0", count: digits) }
   let scale = digits == 1 ? 10.0 : 100.0
   // A product with a power of ten may round; the remainder of the exact fused operation tells which way it lies.
   let product = value * scale

@@ -2,13 +2,13 @@
 /// §13.1, §20.1). In `v.img` records 8, 24 and 25 are at bytes 24576, 40960 and 41984; their attributes 0x10, 0x30 and
 /// 0x80 or 0x90 at 56, 152 (of record 8: 152, 264, 288) and 256.
 let ntfscloneAttributeCases: [Case] =
-  userCases + systemCases + indexCases + extensionCases + [
+  userCases + systemCases + openingCases + indexCases + extensionCases + [
     // What lies behind a wrong length is nothing that can be told.
     Case(
       "-q -s -o s v.img", name: "an attribute that is too short (N-30)", fixture: NtfsVolumes.fixture,
       setup: [Step(line: "patch v.img 41116 u8 0x60")],
       deviation: Deviation(
-        "N-30", stdout: foundAndSaved,
+        "N-30", stdout: NtfscloneTexts.saved,
         stderr: "ntfsclone v2022.10.3 (libntfs-3g)\nntfs_attr_find: Corrupt inode (24): Input/output error\n",
         status: 0,
         files: .unchecked)),
@@ -17,7 +17,8 @@ let ntfscloneAttributeCases: [Case] =
       "-q -s -o s v.img", name: "index of the root directory (N-29)", fixture: NtfsVolumes.fixture,
       setup: [Step(line: "patch v.img 1593344 text X")],
       deviation: Deviation(
-        "N-29", stdout: foundAndSaved, stderr: "ntfsclone v2022.10.3 (libntfs-3g)\n", status: 0, files: .unchecked)),
+        "N-29", stdout: NtfscloneTexts.saved, stderr: "ntfsclone v2022.10.3 (libntfs-3g)\n", status: 0,
+        files: .unchecked)),
   ]
 
 private let userCases: [Case] = userPatches.flatMap { patch -> [Case] in
@@ -30,6 +31,39 @@ private let userCases: [Case] = userPatches.flatMap { patch -> [Case] in
 private let systemCases: [Case] = systemPatches.flatMap { patch -> [Case] in
   [changed(patch, "-s -o s v.img"), changed(patch, "-q -m -o m v.img")]
 }
+
+/// What is looked at when the volume is opened; records 0 to 3 are changed in $MFTMirr, at byte 6287360, as well.
+private let openingCases: [Case] = openingPatches.map { patch in
+  let places = patch.split(separator: " ").first.flatMap { Int($0) } ?? 0
+  let value = patch.split(separator: " ").dropFirst().joined(separator: " ")
+  var steps = ["patch v.img \(patch)"]
+  if places < 16384 + 4 * 1024 { steps.append("patch v.img \(places - 16384 + 6_287_360) \(value)") }
+  return Case(
+    "-q -s -o s v.img", name: "opened: \(patch)", fixture: NtfsVolumes.fixture, setup: steps.map { Step(line: $0) })
+}
+
+private let openingPatches: [String] =
+  // A file name's value begins elsewhere: its length is nothing, or lies outside.
+  [0, 1, 4, 8, 16, 23, 24, 25, 26, 102, 104].map { "26796 l16 \($0)" }
+  // $STANDARD_INFORMATION has a name, or its type is too small; records that are not in use.
+  + ["19521 u8 8", "22593 u8 8", "22584 u8 0x0f", "26680 u8 0x0f", "22550 u8 0", "26646 u8 0", "19478 u8 0"]
+  // The data's type, flags, unit of compression and sizes, in $MFT, $MFTMirr, $AttrDef, $Bitmap and $UpCase.
+  + [16640, 17672, 20848, 22784, 26880].flatMap { (data: Int) -> [String] in
+    ["u8 0x81"].map { "\(data) \($0)" }
+      + [1, 2, 4, 0x8000, 0x4000, 0x8001, 0xFFC0, 0xFF00, 0x100].map { "\(data + 12) l16 \($0)" }
+      + [1, 4, 0xF8].map { "\(data + 34) u8 \($0)" } + ["\(data + 64) u8 0x41", "\(data + 9) u8 1"]
+  }
+  + [22832, 22840].flatMap { place in
+    ["0", "1", "383", "-1", "0x1000", "0x100000"].map { "\(place) l64 \($0)" }
+  }
+  // $MFT's bitmap and the volume's information have names; $MFTMirr has been written in part; $BadClus is not in use.
+  + ["16721 u8 2", "19865 u8 2", "17728 l16 4032", "24598 u8 0xfe"]
+  // In the root directory: what must be resident is not, and the other way round. $BadClus begins before its beginning.
+  + [0x30, 0x40, 0x60, 0x70, 0x80, 0x90].map { "21728 u8 \($0)" } + ["24880 l64 -1", "64 u8 0xf8", "16664 l64 16"]
+  // $Bitmap's run list; the file's own flags.
+  + ["22808 l64 -64", "22808 l64 7", "22848 u8 0x20", "22848 u8 0", "22640 l32 0x4006", "22640 l32 0x206"]
+  // The boot sector: clusters and records of odd sizes; more clusters than $Bitmap has bits.
+  + ["0x0b l16 510", "0x0b l16 300", "0x28 l64 24600", "0x28 l64 24576"]
 
 /// Blocks that cannot be unprotected: we wipe them as they stand, and count what was wiped.
 private let indexCases: [Case] = indexPatches.flatMap { patch -> [Case] in
@@ -97,16 +131,3 @@ private let extensionPatches: [(name: String, offset: Int, bytes: String)] = [
   ("torn", 510, "XX"),
   ("without fix-ups", 6, "\\0"),
 ]
-
-private let foundAndSaved = """
-  NTFS volume version: 3.1
-  Cluster size       : 4096 bytes
-  Current volume size: 12578816 bytes (13 MB)
-  Current device size: 12582912 bytes (13 MB)
-  Scanning volume ...
-  Accounting clusters ...
-  Space in use       : 3 MB (20.4%)   
-  Saving NTFS to image ...
-  Syncing ...
-
-  """

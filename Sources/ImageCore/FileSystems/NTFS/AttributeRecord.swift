@@ -5,12 +5,14 @@ package enum AttributeType {
   package static let standardInformation: UInt32 = 0x10
   package static let attributeList: UInt32 = 0x20
   package static let fileName: UInt32 = 0x30
+  package static let objectID: UInt32 = 0x40
   package static let volumeName: UInt32 = 0x60
   package static let volumeInformation: UInt32 = 0x70
   package static let data: UInt32 = 0x80
   package static let indexRoot: UInt32 = 0x90
   package static let indexAllocation: UInt32 = 0xA0
   package static let bitmap: UInt32 = 0xB0
+  package static let extendedAttributeInformation: UInt32 = 0xD0
   package static let end: UInt32 = 0xFFFF_FFFF
 }
 

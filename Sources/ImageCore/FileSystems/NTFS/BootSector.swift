@@ -58,7 +58,7 @@ package struct BootSector: Sendable {
       throw reject("Reserved fields aren't zero (\(list)).")
     }
     let recordCode = Int8(bitPattern: bytes[0x40])
-    guard let recordSize = BootSector.size(recordCode, clusterSize), recordSize >= 512 else {
+    guard let recordSize = BootSector.size(recordCode, clusterSize), recordCode > 0 || recordSize >= 512 else {
       throw reject("Unexpected clusters per mft record (\(recordCode)).")
     }
     guard recordSize <= 1 << 16 else {
@@ -97,6 +97,12 @@ package struct BootSector: Sendable {
     }
     guard recordSize.nonzeroBitCount == 1 else {
       throw reject("mft_record_size (\(recordSize)) is not a power of 2.")
+    }
+    guard recordSize >= 512 else {
+      // Smaller than the stride of the fix-ups: the reference comes upon it at the first record.
+      log("Error reading $MFT: \(errorText(22))")
+      log("Failed to load $MFT: \(errorText(22))")
+      throw .system(22)
     }
     // Every byte offset on the volume, and one cluster more, must be a file offset.
     guard clusters < Int64.max / Int64(clusterSize) - 1 else { throw .system(22) }

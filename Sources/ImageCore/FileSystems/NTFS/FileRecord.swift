@@ -224,6 +224,8 @@ package final class RecordReader {
       if number < count {
         log("ntfs_attr_pread_i: ntfs_pread failed: \(errorText(error.errno))")
         log("Failed to read of MFT, mft=\(number) count=1 br=-1: \(errorText(error.errno))")
+      } else {
+        log("Trying to read non-allocated mft records (\(number + 1) > \(count)): \(errorText(29))")
       }
       throw error
     }

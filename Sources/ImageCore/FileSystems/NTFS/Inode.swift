@@ -51,14 +51,8 @@ package struct Inode {
     }
     if let list = own.lookUp(AttributeType.attributeList, []) {
       let contents = try contents(of: list, in: record, volume, log: log)
-      let entries: [AttributeListEntry]
-      do throws(ImageError) {
-        entries = try AttributeListEntry.parse(contents.rawBytes)
-      } catch {
-        log("Corrupt attribute list entry in MFT record \(record.number)")
-        throw error
-      }
-      inode.resolve(entries, list, reader, log: log)
+      let (entries, isWhole) = AttributeListEntry.parse(contents.rawBytes)
+      try inode.follow(entries, isWhole, list, reader, log: log)
     } else {
       if ending.concerns(AttributeType.attributeList), !own.contains(where: { $0.type > AttributeType.attributeList }) {
         log(corrupt())
@@ -91,53 +85,52 @@ package struct Inode {
     return buffer.bytes.array(0..<buffer.count)
   }
 
-  /// Finds what the entries name; the first that cannot be found ends the list.
-  private mutating func resolve(
-    _ entries: [AttributeListEntry], _ list: AttributeRecord, _ reader: RecordReader, log: (String) -> Void
-  ) {
+  /// Finds what the entries of the attribute list name; the first that leads nowhere ends it, which ``complaint`` tells.
+  /// An instance that its record does not have is passed over.
+  ///
+  /// - Parameter isWhole: whether nothing lies behind the last entry.
+  /// - Throws: `EIO` when the library, which looks for the unnamed data at once, stumbles on the way there.
+  private mutating func follow(
+    _ entries: [AttributeListEntry], _ isWhole: Bool, _ list: AttributeRecord, _ reader: RecordReader,
+    log: (String) -> Void
+  ) throws(ImageError) {
+    let unusable = "Corrupt attribute list entry in MFT record \(number)"
+    var follower = ListFollower(records[0])
+    var isDataFound = false
+    for entry in entries.prefix(while: { $0.type <= AttributeType.data })
+    where entry.type == AttributeType.data && entry.name.isEmpty && !isDataFound {
+      switch follower.attribute(of: entry, reader, log: log) {
+      case .found: isDataFound = true
+      case .absent: continue
+      case .corrupt(let lines):
+        (lines + [unusable]).forEach(log)
+        throw .system(5)
+      }
+    }
+    if !isDataFound, !isWhole, entries.allSatisfy({ $0.type <= AttributeType.data }) {
+      log(unusable)
+      throw .system(5)
+    }
+    defer { records = follower.records }
+    follower.restart()
+    // The list itself comes between types below and above its own, where nothing is passed over.
     var isListDue = true
-    var places: [UInt64: Int] = [number: 0]
-    var attributes = [records[0].attributes]
     for entry in entries {
       if isListDue, entry.type > AttributeType.attributeList {
-        items.append(Item(record: 0, attribute: list))
+        if items.allSatisfy({ $0.attribute.type < AttributeType.attributeList }) {
+          items.append(Item(record: 0, attribute: list))
+        }
         isListDue = false
       }
-      if entry.type == AttributeType.attributeList { continue }
-      let place: Int
-      if let known = places[entry.record] {
-        guard records[known].sequenceNumber == entry.sequenceNumber else {
-          log("Found stale mft reference in attribute list!")
-          log("Corrupt attribute list entry in MFT record \(number)")
-          return
-        }
-        place = known
-      } else {
-        guard let record = try? reader.record(entry.record, log: log) else {
-          log("Corrupt attribute list entry in MFT record \(number)")
-          return
-        }
-        // Whether it knows that it belongs to this file is not asked: what it names twice is noticed.
-        guard record.sequenceNumber == entry.sequenceNumber else {
-          log("Record \(entry.record) has wrong SeqNo (\(entry.sequenceNumber) <> \(record.sequenceNumber))")
-          log("Corrupt attribute list entry in MFT record \(number)")
-          return
-        }
-        place = records.count
-        places[entry.record] = place
-        records.append(record)
-        attributes.append(record.attributes)
-      }
-      let named = attributes[place].filter { $0.type == entry.type && $0.name == entry.name }
-      guard
-        let attribute = named.first(where: { $0.instance == entry.instance })
-          ?? named.first(where: { $0.lowestVCN == entry.lowestVCN && entry.type != AttributeType.fileName })
-      else {
-        log("Corrupt attribute list entry in MFT record \(number)")
+      switch follower.attribute(of: entry, reader, log: log) {
+      case .found(let item): items.append(item)
+      case .absent: if items.isEmpty { isListDue = false }
+      case .corrupt(let lines):
+        complaint = (lines + [unusable]).joined(separator: "\n")
         return
       }
-      items.append(Item(record: place, attribute: attribute))
     }
+    if !isWhole { complaint = unusable }
   }
 
   /// The complete run list of an attribute, over all its extents, as far as they fit together.
@@ -177,12 +170,71 @@ package struct Inode {
   }
 }
 
+/// Goes from an attribute list's entries to the records that they name.
+private struct ListFollower {
+  enum Outcome {
+    case found(Inode.Item)
+    /// The record has no attribute of this instance.
+    case absent
+    /// The entry leads nowhere: what the library says of it, if it says more than that.
+    case corrupt([String])
+  }
+
+  /// The base record, and those that have been met.
+  private(set) var records: [FileRecord]
+  private var walks: [(attributes: [AttributeRecord], ending: FileRecord.Ending)]
+  private var places: [UInt64: Int]
+  /// Place of the record that the last entry led to.
+  private var current = 0
+
+  init(_ base: FileRecord) {
+    records = [base]
+    walks = [base.walk()]
+    places = [base.number: 0]
+  }
+
+  /// Begins another search.
+  mutating func restart() { current = 0 }
+
+  mutating func attribute(of entry: AttributeListEntry, _ reader: RecordReader, log: (String) -> Void) -> Outcome {
+    if let place = places[entry.record] {
+      if records[place].sequenceNumber != entry.sequenceNumber {
+        // Of a record that is known but not at hand it is only told, of the base record not even that.
+        if place == current { return .corrupt(["Found stale mft reference in attribute list!"]) }
+        if place > 0, entry.sequenceNumber != 0 {
+          log("Found stale extent mft reference mft=\(entry.record): \(errorText(5))")
+        }
+      }
+      current = place
+    } else {
+      var lines: [String] = []
+      guard let record = try? reader.record(entry.record, log: { lines.append($0) }) else { return .corrupt(lines) }
+      // Whether it knows that it belongs to this file is not asked: what it names twice is noticed.
+      // Number 0 stands for any.
+      guard entry.sequenceNumber == 0 || record.sequenceNumber == entry.sequenceNumber else {
+        return .corrupt(["Record \(entry.record) has wrong SeqNo (\(entry.sequenceNumber) <> \(record.sequenceNumber))"]
+        )
+      }
+      current = records.count
+      places[entry.record] = current
+      records.append(record)
+      walks.append(record.walk())
+    }
+    let (attributes, ending) = walks[current]
+    guard let attribute = attributes.first(where: { $0.instance == entry.instance }) else {
+      return ending == .regular ? .absent : .corrupt([])
+    }
+    guard attribute.type == entry.type, attribute.name == entry.name else { return .corrupt([]) }
+    return .found(Inode.Item(record: current, attribute: attribute))
+  }
+}
+
 extension [AttributeRecord] {
-  /// The first attribute of this type and name. Types ascend: the search ends at a greater one.
-  fileprivate func lookUp(_ type: UInt32, _ name: [UInt16]) -> AttributeRecord? {
+  /// The first attribute of this type and name, nil for any. Types ascend: the search ends at a greater one.
+  func lookUp(_ type: UInt32, _ name: [UInt16]?) -> AttributeRecord? {
     for index in indices where self[index].type >= type {
       if self[index].type > type { return nil }
-      if self[index].name == name { return self[index] }
+      if name == nil || self[index].name == name { return self[index] }
     }
     return nil
   }

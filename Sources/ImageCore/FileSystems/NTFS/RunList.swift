@@ -24,7 +24,7 @@ package enum RunList {
   /// Positions on the volume are not compared with its size here.
   ///
   /// - Parameter log: takes the library's line about what is wrong.
-  /// - Throws: `EIO`.
+  /// - Throws: `EIO`, or `EINVAL` for a part that begins before the attribute.
   package static func decode(
     _ record: RawSpan, _ attribute: AttributeRecord, clusterSize: Int, log: (String) -> Void
   ) throws(ImageError) -> [Run] {
@@ -32,9 +32,8 @@ package enum RunList {
       if let line { log(line) }
       return .system(5)
     }
-    guard attribute.lowestVCN >= 0, attribute.mappingPairs < attribute.end else {
-      throw corrupt()
-    }
+    guard attribute.lowestVCN >= 0 else { throw .system(22) }
+    guard attribute.mappingPairs < attribute.end else { throw corrupt() }
     var vcn = attribute.lowestVCN
     var lcn: Int64 = 0
     var runs: [Run] = []
@@ -72,12 +71,11 @@ package enum RunList {
     // A highest VCN of 0 may stand for a single extent.
     if attribute.highestVCN != 0, vcn &- 1 != attribute.highestVCN { throw corrupt() }
     if attribute.lowestVCN == 0 {
-      let size = Int64(clusterSize)
-      let allocated = attribute.allocatedSize
-      let clusters = allocated <= 0 ? 0 : (allocated - 1) / size + 1
+      let clusters = (attribute.allocatedSize &+ Int64(clusterSize - 1)) >> Int64(clusterSize.trailingZeroBitCount)
       guard vcn <= clusters else {
         throw corrupt(
-          "Corrupt attribute. vcn = 0x\(String(vcn, radix: 16)), num_clusters = 0x\(String(clusters, radix: 16))")
+          "Corrupt attribute. vcn = 0x\(String(vcn, radix: 16)), num_clusters = 0x"
+            + String(UInt64(bitPattern: clusters), radix: 16))
       }
     }
     return runs
@@ -98,11 +96,14 @@ package struct RunReader: Sendable {
   package let clusterSize: UInt64
   /// Ascending by VCN.
   package let runs: [Run]
+  /// Bytes from here on have never been written: they read as zeros.
+  package let initializedSize: UInt64
 
-  package init(_ storage: any Storage, clusterSize: Int, runs: [Run]) {
+  package init(_ storage: any Storage, clusterSize: Int, runs: [Run], initializedSize: Int64 = .max) {
     self.storage = storage
     self.clusterSize = UInt64(clusterSize)
     self.runs = runs
+    self.initializedSize = UInt64(max(0, initializedSize))
   }
 
   /// Clusters mapped.
@@ -115,9 +116,11 @@ package struct RunReader: Sendable {
     var done = 0
     while done < buffer.byteCount {
       let position = offset + UInt64(done)
+      if position >= initializedSize { return buffer.fill(done..<buffer.byteCount) }
       guard let run = run(holding: position / clusterSize) else { throw .system(5) }
       let start = position - run.vcn * clusterSize
-      let count = Int(min(UInt64(buffer.byteCount - done), run.count * clusterSize - start))
+      let count = Int(
+        min(UInt64(buffer.byteCount - done), run.count * clusterSize - start, initializedSize - position))
       if let lcn = run.lcn {
         var part = buffer.slice(done..<done + count)
         try storage.read(into: &part, at: lcn * clusterSize + start)

@@ -32,7 +32,9 @@ enum StrictCheck {
       if type == AttributeType.end { return }
       let length = Int(record.bytes.littleEndian(at: offset + 4, as: UInt32.self))
       // Types ascend: another one is taken for the end.
-      guard type >= previous, type != 0 else { throw reject("Bad end of MFT record \(number)") }
+      guard type >= previous, type >= AttributeType.standardInformation else {
+        throw reject("Bad end of MFT record \(number)")
+      }
       guard offset + 24 <= limit, length % 8 == 0, length <= limit - offset else {
         throw reject("Corrupted MFT record \(number)")
       }
@@ -55,30 +57,32 @@ enum StrictCheck {
     _ attribute: AttributeRecord, _ bytes: RawSpan, of number: UInt64, _ reject: (String) -> ImageError
   ) throws(ImageError) {
     let type = String(attribute.type, radix: 16)
-    let mustBeResident: Set<UInt32> = [0x10, 0x40, 0x60, 0x70, 0x90]
     if attribute.isNonResident,
-      mustBeResident.contains(attribute.type) || attribute.lowestVCN < 0 || attribute.mappingPairs >= attribute.end
+      attribute.lowestVCN < 0 || attribute.mappingPairs >= attribute.end
         || attribute.lowestVCN > max(0, attribute.highestVCN)
     {
       throw reject("Corrupt non resident attribute 0x\(type) in MFT record \(number)")
     }
-    if attribute.isNonResident, attribute.type == AttributeType.fileName {
-      throw reject("Corrupt file name attribute in MFT record \(number).")
-    }
-    if !attribute.isNonResident, attribute.type == AttributeType.indexAllocation {
-      throw reject("Corrupt resident attribute 0x\(type) in MFT record \(number)")
-    }
+    // The value of a non-resident attribute counts as empty here: what must be resident is too short then.
+    let value = attribute.value
     switch attribute.type {
-    case AttributeType.fileName
-    where attribute.value.count < 66
-      || attribute.value.count < 66 + 2 * Int(bytes[attribute.value.lowerBound + 64]):
-      throw reject("Corrupt file name attribute in MFT record \(number).")
-    case AttributeType.indexRoot where attribute.value.count < 32:
-      throw reject("Corrupt index root in MFT record \(number).")
-    case AttributeType.standardInformation where attribute.value.count < 48:
+    case AttributeType.standardInformation where value.count < 48:
       throw reject("Corrupt standard information in MFT record \(number)")
-    case AttributeType.volumeInformation where attribute.value.count < 12:
+    case AttributeType.fileName
+    where value.count < 66 || bytes[value.lowerBound + 64] == 0
+      || value.count < 66 + 2 * Int(bytes[value.lowerBound + 64]):
+      throw reject("Corrupt file name attribute in MFT record \(number).")
+    case AttributeType.objectID where attribute.isNonResident:
+      throw reject("Corrupt object id in MFT record \(number)")
+    case AttributeType.volumeName where attribute.isNonResident,
+      AttributeType.extendedAttributeInformation where attribute.isNonResident:
+      throw reject("Attribute 0x\(type) in MFT record \(number) should be resident.")
+    case AttributeType.volumeInformation where value.count < 12:
       throw reject("Corrupt volume information in MFT record \(number)")
+    case AttributeType.indexRoot where value.count < 32:
+      throw reject("Corrupt index root in MFT record \(number).")
+    case AttributeType.indexAllocation where !attribute.isNonResident:
+      throw reject("Corrupt index allocation in MFT record \(number)")
     default: break
     }
   }

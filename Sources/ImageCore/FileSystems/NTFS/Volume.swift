@@ -54,7 +54,7 @@ package final class Volume: Sendable {
     substitutes = try opening.checkMirror(table, recordCount, log: log)
     let facts = try opening.systemFiles(
       RecordReader(table, recordSize: boot.recordSize, count: recordCount, substitutes: substitutes), log: log)
-    bitmap = RunReader(storage, clusterSize: boot.clusterSize, runs: facts.bitmap)
+    bitmap = facts.bitmap
     bitmapSize = facts.bitmapSize
     majorVersion = facts.majorVersion
     minorVersion = facts.minorVersion
@@ -62,22 +62,23 @@ package final class Volume: Sendable {
   }
 
   private static func bootSector(_ storage: any Storage, log: (String) -> Void) throws(ImageError) -> BootSector {
-    let head: [UInt8]
+    let bytes = try head(storage, log: log)
+    return try BootSector(bytes.rawBytes, log: log)
+  }
+
+  /// The bytes that the boot sector takes.
+  private static func head(_ storage: any Storage, log: (String) -> Void) throws(ImageError) -> [UInt8] {
+    guard storage.length > 0 else {
+      log("Failed to read bootsector (size=0)")
+      throw .system(22)
+    }
     do throws(ImageError) {
-      guard storage.length > 0 else {
-        log("Failed to read bootsector (size=0)")
-        throw ImageError.system(22)
-      }
-      guard storage.length >= UInt64(BootSector.size) else {
-        log("Error reading bootsector: \(errorText(22))")
-        throw ImageError.system(22)
-      }
-      head = try storage.readArray(at: 0, count: BootSector.size)
+      guard storage.length >= UInt64(BootSector.size) else { throw ImageError.system(22) }
+      return try storage.readArray(at: 0, count: BootSector.size)
     } catch {
-      if error.errno != 22 { log("Error reading bootsector: \(errorText(error.errno))") }
+      log("Error reading bootsector: \(errorText(error.errno))")
       throw error
     }
-    return try BootSector(head.rawBytes, log: log)
   }
 
   /// The backup of the boot sector in the device's last sector, if it is one of a volume that ends there.

@@ -5,7 +5,7 @@ import Storage
 struct VolumeOpening {
   /// What the system files say.
   struct Facts {
-    var bitmap: [Run]
+    var bitmap: RunReader
     var bitmapSize: UInt64
     var majorVersion: UInt8
     var minorVersion: UInt8
@@ -74,14 +74,19 @@ struct VolumeOpening {
 
   private func table(of record: FileRecord, log: (String) -> Void) throws(ImageError) -> ([Run], UInt64) {
     let attributes = record.attributes
-    guard attributes.contains(where: { $0.type == AttributeType.standardInformation }) else {
+    guard attributes.lookUp(AttributeType.standardInformation, []) != nil else {
       log("ntfs_attr_open failed, inode 0 attr 0x10: \(errorText(2))")
       log("Failed to get standard information of $MFT")
       throw .system(2)
     }
-    guard let data = attributes.first(where: { $0.type == AttributeType.data && $0.name.isEmpty }) else {
+    guard let data = attributes.lookUp(AttributeType.data, nil) else {
       log("Failed to open ntfs attribute: \(errorText(2))")
       throw .system(2)
+    }
+    try checkFlags(of: data, in: record, "ntfs attribute", log: log)
+    guard data.name.isEmpty else {
+      log("$MFT/$DATA attribute not found.")
+      throw .system(5)
     }
     guard data.isNonResident else {
       log("$MFT must be non-resident.")
@@ -91,9 +96,9 @@ struct VolumeOpening {
       log("$MFT must be uncompressed and unencrypted.")
       throw .system(5)
     }
-    guard data.lowestVCN == 0, data.dataSize >= 0, data.initializedSize >= 0 else { throw .system(5) }
     var runs: [Run]
     do throws(ImageError) {
+      guard data.lowestVCN == 0, data.dataSize >= 0, data.initializedSize >= 0 else { throw ImageError.system(5) }
       runs = try decode(record, data, log: log)
     } catch {
       log("ntfs_mapping_pairs_decompress() failed: \(errorText(error.errno))")
@@ -105,7 +110,9 @@ struct VolumeOpening {
     }
     if let list = attributes.first(where: { $0.type == AttributeType.attributeList }) {
       try addExtents(list, of: record, to: &runs, log: log)
-    } else if !attributes.contains(where: { $0.type == AttributeType.bitmap && $0.name.isEmpty }) {
+    } else if let bitmap = attributes.lookUp(AttributeType.bitmap, nil) {
+      try checkFlags(of: bitmap, in: record, "$MFT/$BITMAP", log: log)
+    } else {
       log("Failed to open $MFT/$BITMAP: \(errorText(2))")
       throw .system(2)
     }
@@ -122,7 +129,11 @@ struct VolumeOpening {
     _ list: AttributeRecord, of record: FileRecord, to runs: inout [Run], log: (String) -> Void
   ) throws(ImageError) {
     let contents = try contents(of: list, in: record, log: log)
-    let entries = try AttributeListEntry.parse(contents.rawBytes)
+    let (entries, isWhole) = AttributeListEntry.parse(contents.rawBytes)
+    guard isWhole else {
+      log("Corrupt attribute list entry in MFT record 0")
+      throw .system(5)
+    }
     for entry in entries
     where entry.type == AttributeType.data && entry.name.isEmpty && entry.lowestVCN > 0 {
       let known = RunReader(storage, clusterSize: boot.clusterSize, runs: runs)
@@ -169,17 +180,28 @@ struct VolumeOpening {
     let reader = RecordReader(table, recordSize: boot.recordSize, count: recordCount)
     let count = min(UInt64(min(boot.mirroredRecords, 16)), recordCount)
     let mirrorRuns: [Run]
+    let initializedSize: Int64
     do throws(ImageError) {
       let record = try checked(1, reader, "inode $MFTMirr", log: log)
-      guard let data = record.attributes.first(where: { $0.type == AttributeType.data && $0.name.isEmpty }),
-        data.isNonResident
-      else { throw ImageError.system(5) }
-      mirrorRuns = try decode(record, data, log: log)
+      guard let data = record.attributes.lookUp(AttributeType.data, nil) else {
+        log("Failed to open $MFTMirr/$DATA: \(errorText(2))")
+        throw ImageError.system(2)
+      }
+      try checkFlags(of: data, in: record, "$MFTMirr/$DATA", log: log)
+      initializedSize = data.initializedSize
+      do throws(ImageError) {
+        guard data.isNonResident else { throw ImageError.system(22) }
+        mirrorRuns = try RunList.decode(record.bytes, data, clusterSize: boot.clusterSize, log: log)
+      } catch {
+        log("Failed to map runlist of $MFTMirr/$DATA: \(errorText(error.errno))")
+        throw error
+      }
       guard let lcn = mirrorRuns.first?.lcn, lcn == boot.mirrorCluster else {
         let found = mirrorRuns.first?.lcn.map { String($0, radix: 16) } ?? "ffffffffffffffff"
         log("Bad $MFTMirr lcn 0x\(found), want 0x\(String(boot.mirrorCluster, radix: 16))")
         throw ImageError.system(2)
       }
+      guard holds(mirrorRuns) else { throw ImageError.system(5) }
     } catch {
       guard isTolerant else {
         log("Failed to load $MFTMirr: \(errorText(error.errno))")
@@ -190,30 +212,42 @@ struct VolumeOpening {
       return try substitutes(reader, [Run(vcn: 0, lcn: boot.mirrorCluster, count: clusters)], count, log: log)
     }
     if isTolerant { return try substitutes(reader, mirrorRuns, count, log: log) }
-    let mirror = RecordReader(
-      RunReader(storage, clusterSize: boot.clusterSize, runs: mirrorRuns), recordSize: boot.recordSize, count: count)
-    // Both are read as a whole; of a mirror that cannot be read to its end, what lies before counts.
-    let readable = (0..<count).firstIndex { (try? reader.stored($0)) == nil }.map { UInt64($0) } ?? count
-    guard readable == count else {
-      log("Failed to read $MFT, unexpected length (\(readable) != \(count)).")
+    // Both are read as a whole, and looked at one after the other before they are compared; of a mirror that cannot be
+    // read to its end, what lies before counts.
+    let all = min(UInt64(boot.mirroredRecords), recordCount)
+    let readable = (0..<all).firstIndex { (try? reader.stored($0)) == nil }.map { UInt64($0) } ?? all
+    guard readable == all else {
+      log("Failed to read $MFT, unexpected length (\(readable) != \(all)).")
       throw .system(5)
     }
-    let copied = (0..<count).firstIndex { (try? mirror.stored($0)) == nil }.map { UInt64($0) } ?? count
+    let own = try sound(reader, all, checking: count, log: log)
+    let mirror = RecordReader(
+      RunReader(storage, clusterSize: boot.clusterSize, runs: mirrorRuns, initializedSize: initializedSize),
+      recordSize: boot.recordSize, count: all)
+    let copied = (0..<all).firstIndex { (try? mirror.stored($0)) == nil }.map { UInt64($0) } ?? all
     guard copied > 0 else {
       log("ntfs_attr_pread_i: ntfs_pread failed: \(errorText(5))")
       log("Failed to read $MFTMirr: \(errorText(5))")
       throw .system(5)
     }
-    for number in 0..<copied {
-      let own = try reader.unchecked(number, log: log)
-      let copy = try mirror.unchecked(number, log: log)
-      for record in [own, copy] where record.isInUse || number < 12 { try StrictCheck.check(record, log: log) }
-      guard isSame(own, copy) else {
-        log("$MFTMirr does not match $MFT (record \(number)).")
-        throw .system(5)
-      }
+    let copies = try sound(mirror, copied, checking: min(count, copied), log: log)
+    for (number, (record, copy)) in zip(own, copies).prefix(Int(count)).enumerated() where !isSame(record, copy) {
+      log("$MFTMirr does not match $MFT (record \(number)).")
+      throw .system(5)
     }
     return [:]
+  }
+
+  /// The first `count` records without their fix-ups, of which the first `checked` must make sense.
+  private func sound(_ reader: RecordReader, _ count: UInt64, checking checked: UInt64, log: (String) -> Void)
+    throws(ImageError) -> [FileRecord]
+  {
+    var records: [FileRecord] = []
+    for number in 0..<count { records.append(try reader.unchecked(number, log: log)) }
+    for record in records.prefix(Int(checked)) where record.isInUse || record.number < 12 {
+      try StrictCheck.check(record, log: log)
+    }
+    return records
   }
 
   private func isSame(_ own: FileRecord, _ copy: FileRecord) -> Bool {
@@ -260,7 +294,8 @@ struct VolumeOpening {
     do throws(ImageError) {
       let record = try reader.unchecked(number, log: log)
       try StrictCheck.check(record, log: log)
-      guard record.attributes.contains(where: { $0.type == AttributeType.standardInformation }) else {
+      guard record.isInUse else { throw ImageError.system(2) }
+      guard record.attributes.lookUp(AttributeType.standardInformation, []) != nil else {
         log("No STANDARD_INFORMATION in base record \(number): \(errorText(2))")
         throw ImageError.system(2)
       }
@@ -279,38 +314,54 @@ struct VolumeOpening {
       FileRecord, AttributeRecord
     ) {
       let record = try checked(number, reader, name, log: log)
-      guard let found = record.attributes.first(where: { $0.type == type && $0.name.isEmpty }) else {
-        log(
+      // Of the data, whatever its name is.
+      guard let found = record.attributes.lookUp(type, type == AttributeType.data ? nil : []) else {
+        let what =
           type == AttributeType.volumeInformation
-            ? "$VOLUME_INFORMATION attribute not found in $Volume: \(errorText(2))"
-            : "ntfs_attr_open failed, inode \(number) attr 0x\(String(type, radix: 16)): \(errorText(2))")
+          ? "$VOLUME_INFORMATION attribute not found in $Volume" : "Failed to open ntfs attribute"
+        log("\(what): \(errorText(2))")
         throw .system(2)
       }
+      if type == AttributeType.data { try checkFlags(of: found, in: record, "ntfs attribute", log: log) }
       return (record, found)
     }
     /// The bytes of a system file's data that lies in its base record's runs.
-    func contents(_ number: UInt64, limit: Int64, _ name: String) throws(ImageError) -> [UInt8]? {
+    func contents(_ number: UInt64, limit: Int64, _ file: String, _ name: String) throws(ImageError) -> [UInt8]? {
       let (record, data) = try attribute(number, AttributeType.data, name)
       guard data.dataSize >= 0, data.dataSize <= limit else { return nil }
       guard data.isNonResident else { return record.bytes.array(data.value) }
-      let runs = RunReader(storage, clusterSize: boot.clusterSize, runs: try decode(record, data, log: log))
-      var buffer = Buffer(Int(data.dataSize))
-      var bytes = buffer.mutableBytes
-      try runs.read(into: &bytes, at: 0)
-      return buffer.bytes.array(0..<buffer.count)
+      do throws(ImageError) {
+        let runs = try RunList.decode(record.bytes, data, clusterSize: boot.clusterSize, log: log)
+        let reader = RunReader(
+          storage, clusterSize: boot.clusterSize, runs: runs, initializedSize: data.initializedSize)
+        var buffer = Buffer(Int(data.dataSize))
+        var bytes = buffer.mutableBytes
+        do throws(ImageError) {
+          guard holds(runs) else { throw ImageError.system(5) }
+          try reader.read(into: &bytes, at: 0)
+        } catch {
+          log("ntfs_attr_pread_i: ntfs_pread failed: \(errorText(error.errno))")
+          throw error
+        }
+        return buffer.bytes.array(0..<buffer.count)
+      } catch {
+        log("Failed to read \(file), unexpected length (-1 != \(data.dataSize)).")
+        throw error
+      }
     }
 
     let (bitmapRecord, bitmap) = try attribute(6, AttributeType.data, "inode FILE_Bitmap")
     guard bitmap.isNonResident else { throw .system(5) }
-    guard bitmap.dataSize >= 0, bitmap.dataSize <= bitmap.allocatedSize else {
+    guard bitmap.dataSize <= bitmap.allocatedSize else {
       log("Corrupt cluster map size (\(bitmap.dataSize) > \(bitmap.allocatedSize))")
       throw .system(5)
     }
-    var bitmapRuns = try decode(bitmapRecord, bitmap, log: log)
+    // Its run list is wanted later: the scan comes upon what is wrong with it.
+    var bitmapRuns = (try? decode(bitmapRecord, bitmap, log: { _ in })) ?? []
     try addBitmapExtents(bitmapRecord, to: &bitmapRuns, reader, log: log)
 
     try expendable("$UpCase", log) { () throws(ImageError) in
-      guard let upCase = try contents(10, limit: 131072, "inode FILE_UpCase"), upCase.count % 2 == 0 else {
+      guard let upCase = try contents(10, limit: 131072, "$UpCase", "inode FILE_UpCase"), upCase.count % 2 == 0 else {
         log("Error: Upcase table is invalid (want size even <= 131072).")
         throw .system(22)
       }
@@ -327,7 +378,7 @@ struct VolumeOpening {
     let start = information.value.lowerBound
     let bytes = volumeRecord.bytes
     try expendable("$AttrDef", log) { () throws(ImageError) in
-      guard try contents(4, limit: 0xFFFFFF, "$AttrDef") != nil else {
+      guard try contents(4, limit: 0xFFFFFF, "$AttrDef", "$AttrDef") != nil else {
         log("Attribute definition table is too big (max 24-bit allowed).")
         throw .system(22)
       }
@@ -336,8 +387,46 @@ struct VolumeOpening {
       try expendable("$Secure", log) { () throws(ImageError) in try checkSecure(reader, log: log) }
     }
     return Facts(
-      bitmap: bitmapRuns, bitmapSize: UInt64(bitmap.dataSize), majorVersion: bytes[start + 8],
+      bitmap: RunReader(
+        storage, clusterSize: boot.clusterSize, runs: bitmapRuns, initializedSize: bitmap.initializedSize),
+      bitmapSize: UInt64(max(0, bitmap.dataSize)), majorVersion: bytes[start + 8],
       minorVersion: bytes[start + 9], flags: bytes.littleEndian(at: start + 10))
+  }
+
+  /// Whether the flags of a system file's data go with those of the file, and with data that is simply there.
+  ///
+  /// - Parameter name: what the library's line calls the attribute.
+  private func checkFlags(
+    of data: AttributeRecord, in record: FileRecord, _ name: String, log: (String) -> Void
+  ) throws(ImageError) {
+    guard let information = record.attributes.lookUp(AttributeType.standardInformation, []),
+      information.value.count >= 36, data.isNonResident
+    else { return }
+    let file = record.bytes.littleEndian(at: information.value.lowerBound + 32, as: UInt32.self)
+    let isSparse = data.flags & 0x8000 != 0
+    let flags = String(data.flags, radix: 16)
+    var problem: String?
+    if data.isEncrypted != (file & 0x4000 != 0) || (isSparse && file & 0x200 == 0) {
+      problem = "Inode \(record.number) has corrupt attribute flags (0x\(flags) <> 0x\(String(file, radix: 16)))"
+    } else {
+      // The volume's version, which allows it or not, is known once $Volume has been read: for $AttrDef.
+      let unit = record.bytes[data.offset + 34]
+      if record.number != 4 {
+        if data.isCompressed || unit != 0 {
+          problem = "Compressed inode \(record.number) not allowed on NTFS 0.0"
+        }
+      } else if !data.isCompressed {
+        problem = nil
+      } else if unit == 0 {
+        problem = "Compressed inode 4 attr 0x80 has no compression unit"
+      } else if unit != 4 {
+        problem = "Compressed inode 4 attr 0x80 has an unsupported compression unit \(unit)"
+      }
+    }
+    guard let problem else { return }
+    log("\(problem): \(errorText(5))")
+    log("Failed to open \(name): \(errorText(5))")
+    throw .system(5)
   }
 
   /// Looks at a file whose contents nothing depends on here: with tolerance it may be damaged.
@@ -374,7 +463,8 @@ struct VolumeOpening {
   ) throws(ImageError) {
     guard let list = record.attributes.first(where: { $0.type == AttributeType.attributeList }), !list.isNonResident
     else { return }
-    let entries = try AttributeListEntry.parse(record.bytes.slice(list.value))
+    let (entries, isWhole) = AttributeListEntry.parse(record.bytes.slice(list.value))
+    guard isWhole else { throw .system(5) }
     for entry in entries
     where entry.type == AttributeType.data && entry.name.isEmpty && entry.lowestVCN > 0 {
       let part = try reader.record(entry.record, log: log)

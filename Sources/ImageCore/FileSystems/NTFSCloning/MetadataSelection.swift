@@ -171,8 +171,25 @@ final class MetadataSelection: Selection {
     return (size, isUsed)
   }
 
+  /// Whether an index has what belongs to it; says what is missing.
+  private func isComplete(_ name: [UInt16], of inode: Inode) -> Bool {
+    let attributes = inode.items.map(\.attribute).filter { $0.name == name }
+    let text = errorText(2)
+    guard attributes.contains(where: { $0.type == AttributeType.indexRoot }) else {
+      voice.log("Failed to lookup $INDEX_ROOT: \(text)")
+      voice.warn("ERROR(2): Failed to read $INDEX_ROOT attribute of inode \(inode.number): \(text)")
+      return false
+    }
+    guard attributes.contains(where: { $0.type == AttributeType.bitmap }) else {
+      voice.log("ntfs_attr_open failed, inode \(inode.number) attr 0xb0: \(text)")
+      voice.warn("ERROR(2): Failed to read $BITMAP attribute: \(text)")
+      return false
+    }
+    return true
+  }
+
   private func countIndex(named name: [UInt16], of inode: Inode) {
-    guard let index = index(named: name, of: inode),
+    guard isComplete(name, of: inode), let index = index(named: name, of: inode),
       let extent = inode.items.first(where: {
         $0.attribute.type == AttributeType.indexAllocation && $0.attribute.name == name && $0.attribute.lowestVCN == 0
       }),

@@ -82,9 +82,6 @@ package struct VolumeSurvey: Sendable {
     var mismatches: UInt64 = 0
     extra = []
     let needed = volume.boot.clusterCount.dividedUp(by: 8)
-    guard volume.bitmapSize >= needed else {
-      throw ImageError("$Bitmap size is smaller than expected (\(volume.bitmapSize) < \(needed))", errno: 0)
-    }
     let size = min(used.count / 8, volume.bitmapSize)
     var buffer = Buffer(1 << 18)
     var offset: UInt64 = 0
@@ -99,6 +96,9 @@ package struct VolumeSurvey: Sendable {
       }
       compare(buffer.bytes.slice(0..<count), at: offset, &mismatches, warn)
       offset += UInt64(count)
+    }
+    guard volume.bitmapSize >= needed else {
+      throw ImageError("$Bitmap size is smaller than expected (\(volume.bitmapSize) < \(needed))", errno: 0)
     }
     return mismatches
   }
@@ -159,7 +159,9 @@ package struct VolumeSurvey: Sendable {
     let reader = volume.recordReader()
     let inode: Inode
     do throws(ImageError) {
-      inode = try Inode.open(try reader.record(8, log: log), volume, reader, log: log)
+      let record = try reader.record(8, log: log)
+      guard record.isInUse else { throw ImageError.system(2) }
+      inode = try Inode.open(record, volume, reader, log: log)
     } catch {
       throw ImageError("ntfs_open_inode: \(errorText(error.errno))", errno: error.errno)
     }

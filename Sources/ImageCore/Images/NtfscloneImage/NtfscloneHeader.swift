@@ -73,11 +73,11 @@ package struct NtfscloneHeader: Sendable, Equatable {
     let rest = try next(4)
     guard rest.count == 4 else { throw NtfscloneHeader.short }
     recordedOffset = rest.rawBytes.littleEndian(at: 0)
-    guard recordedOffset <= 1 << 16 || recordedOffset >= 1 << 31 else {
+    // An offset within the header, or one that is negative as a signed distance from its end, skips nothing.
+    let padding = Int(max(0, Int32(bitPattern: recordedOffset &- 50)))
+    guard padding <= 1 << 16 else {
       throw ImageError("Corrupt image: offset to image data \(recordedOffset)", errno: 0)
     }
-    // An offset within the header, or a negative one, skips nothing.
-    let padding = max(0, Int(Int32(bitPattern: recordedOffset)) - 50)
     guard try next(padding).count == padding else { throw NtfscloneHeader.short }
     bodyOffset = UInt64(50 + padding)
   }
