@@ -104,12 +104,13 @@ let package = Package(
     tool("btrfs-image"),
     tool("e2image"),
 
-    .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore"], swiftSettings: settings),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+    .testTarget(name: "ImageCoreTests", dependencies: ["ImageCore", "TestSupport"], swiftSettings: settings),
     // A library that the tests preload into a tool, to make its system calls fail.
     .target(name: "FaultInjection", path: "Tests/FaultInjection", linkerSettings: [.linkedLibrary("dl")]),
     .testTarget(
       name: "ConformanceTests",
-      dependencies: [.product(name: "Subprocess", package: "swift-subprocess"), systemPackage],
+      dependencies: [.product(name: "Subprocess", package: "swift-subprocess"), systemPackage, "TestSupport"],
       exclude: ["KnownDifferences.txt", "QemuImg/AcceptedDamage.txt"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What is left when a writing command is killed: images that were complete stay so, leaked clusters at most; they show
@@ -11,7 +12,7 @@ struct Interruption {
     try await Slots.sequences.withSlot {
       let trial = try await Trial(operation)
       let seed = Trial.setting("INTERRUPTION_SEED", 1)
-      var random = SeededRandom(seed: seed)
+      var random = SplitMix64(seed: seed)
       for moment in 0..<Trial.setting("INTERRUPTIONS", 3) {
         let part = Double(random.next() % 1_000_000) / 1e6
         let seconds = String(format: "%.6f", Double(trial.microseconds) / 1e6 * part)
@@ -41,21 +42,5 @@ struct Interruption {
       Totals.disturbances.add(kills, ordering: .relaxed)
       try trial.remove()
     }
-  }
-}
-
-/// SplitMix64: the same numbers on every machine.
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  /// Neighbouring seeds begin far from each other.
-  init(seed: Int) { state = UInt64(bitPattern: Int64(seed)) &* 0xD134_2543_DE82_EF95 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

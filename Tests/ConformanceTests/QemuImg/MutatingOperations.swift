@@ -111,6 +111,13 @@ struct MutatingOperation: Sendable, CustomStringConvertible {
       MutatingOperation(
         "resize --preallocation=full", large, "resize -q --preallocation=full target \(u(80))", isRepeatable: false),
       MutatingOperation("resize, smaller", large, "resize -q --shrink target \(u(7))"),
+      MutatingOperation(
+        "resize, smaller, of bitmaps",
+        """
+        qemu-img create -q -f qcow2 -o cluster_size=512 target \(u(64)); qemu-img bitmap --add -g 512 target old
+        qemu-img bitmap --add --disable target other
+        qemu-io -c 'write -P 9 \(u(1)) \(u(5))' -c 'write -P 7 \(u(8)) \(u(50))' target
+        """, "resize -q --shrink target \(u(7))"),
     ]
   }
 
@@ -170,6 +177,7 @@ struct MutatingOperation: Sendable, CustomStringConvertible {
     return [
       bitmap("--add -g 512 target new", isRepeatable: false),
       bitmap("--remove target old", isRepeatable: false),
+      bitmap("--remove --add -g 4k target old"),
       bitmap("--clear target old"),
       bitmap("--disable target old"),
       bitmap("--enable target other"),

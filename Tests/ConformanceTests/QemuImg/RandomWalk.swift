@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Long random sequences of operations on a chain: ours does everything but the guest's writes, which are `qemu-io`'s.
@@ -88,7 +89,7 @@ private struct Walk {
   private(set) var history: [String] = []
   /// From the bottom up.
   private var layers: [Layer] = []
-  private var generator: SeededRandom
+  private var generator: SplitMix64
   private var names = 0
   /// The subcommands that the tool has.
   private var commands: Set<String> = []
@@ -96,7 +97,7 @@ private struct Walk {
   init(seed: Int, tools: Tools, folder: URL) {
     self.tools = tools
     self.folder = folder
-    generator = SeededRandom(seed: seed)
+    generator = SplitMix64(seed: seed)
   }
 
   // MARK: Chance

@@ -28,7 +28,7 @@ let resizeCases: [Case] = {
   }
   // Where a table is written sparsely, ours takes less space.
   return Case.lines(lines.joined(separator: "\n"), fixture: images, masks: diskSize)
-    + shrunkEmpty + resizeOptions
+    + shrunkEmpty + shrunkBitmaps + resizeOptions
     + Case.lines(
       """
       resize aes.qcow2 2M
@@ -64,7 +64,6 @@ let resizeCases: [Case] = {
       resize snap.qcow2 8M ; check snap.qcow2 ; info snap.qcow2
       resize --shrink snap.qcow2 64k ; check snap.qcow2
       resize bm.qcow2 8M ; check bm.qcow2 ; info bm.qcow2
-      resize --shrink bm.qcow2 2M ; check bm.qcow2
       resize -f qcow2 t.qcow2 8M
       resize -f raw t.qcow2 8M
       resize nosuch 1M
@@ -98,6 +97,15 @@ let resizeCases: [Case] = {
       $ qemu-img create -q -f qcow2 -o refcount_bits=1 o.qcow2 2M => resize --preallocation=falloc o.qcow2 40M ; check o.qcow2
       """, fixture: images)
 }()
+
+/// Bitmaps are stored together with the new size, and once more where the shorter disk has left room.
+private let shrunkBitmaps = Case.lines(
+  """
+  resize --shrink bm.qcow2 2M ; info bm.qcow2 ; check bm.qcow2
+  resize --shrink bm.qcow2 64k ; info bm.qcow2 ; check bm.qcow2
+  resize --shrink bm.qcow2 64k ; resize bm.qcow2 4M ; bitmap --merge b0 bm.qcow2 second ; check bm.qcow2
+  """, fixture: images, files: .content,
+  masks: diskSize + [Mask("(?m)^Image end offset: .*$", "Image end offset", id: "QC-34")])
 
 /// The reference allocates tables to say that nothing is there.
 private let shrunkEmpty = ["1M", "-1M", "64k", "0", "-4M", "3M", "1049088", "512"].map { size in

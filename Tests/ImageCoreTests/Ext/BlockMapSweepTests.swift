@@ -3,6 +3,7 @@ import Testing
 
 @testable import Ext
 @testable import ImageCore
+import TestSupport
 
 /// The walk through many block maps at once.
 @Suite struct BlockMapSweepTests {
@@ -32,7 +33,7 @@ import Testing
   /// A file system of 8192 blocks of 1 KiB with 1000 inodes, of which every block from 1024 on may be a part of a map:
   /// blocks of random numbers and nodes of extents.
   private func storage(seed: UInt64, damages: Bool) throws -> MemoryStorage {
-    var random = SeededGenerator(seed)
+    var random = SplitMix64(seed)
     let storage = MemoryStorage()
     try storage.resize(to: 8 << 20)
     var bytes = [UInt8](repeating: 0, count: 1024)

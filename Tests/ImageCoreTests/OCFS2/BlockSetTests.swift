@@ -1,11 +1,12 @@
 import Testing
 
 @testable import ImageCore
+import TestSupport
 
 /// Sets of blocks beside the obvious set.
 @Suite struct BlockSetTests {
   @Test func runsAndRanksAgreeWithAPlainSet() {
-    var generator = SplitMix(state: 7)
+    var generator = SplitMix64(7)
     let limit: UInt64 = 100_000
     var blocks = BlockSet(limit: limit)
     var plain: Set<UInt64> = []
@@ -51,17 +52,5 @@ import Testing
     blocks.load(piece: 0, from: [UInt8](repeating: 0xFF, count: BlockSet.pieceSize).rawBytes)
     #expect(blocks.count == 10)
     #expect(blocks.nextRun(from: 0, longest: 100) == 0..<10)
-  }
-}
-
-/// Numbers that are the same in every run.
-private struct SplitMix {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -3,6 +3,7 @@ import Images
 import Qcow2
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 /// A storage that fails from one change on, as if the program had been killed there or the disk had died.
@@ -86,7 +87,7 @@ private final class FailingStorage: WritableStorage {
   private static let size = 256 << 10
 
   private static func pattern(_ seed: UInt64, _ count: Int) -> [UInt8] {
-    var generator = SeededGenerator(seed)
+    var generator = SplitMix64(seed)
     return generator.bytes(count)
   }
 

@@ -2,6 +2,7 @@ import Bytes
 import Images
 import Qcow2
 import Storage
+import TestSupport
 
 /// A qcow2 image in memory, and what tests do with it.
 struct Qcow2TestImage {
@@ -49,19 +50,7 @@ extension DiskImage {
   }
 }
 
-/// A generator whose sequence is the same in every run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
+extension SplitMix64 {
   /// `count` random bytes; some of them texts that compress.
   mutating func bytes(_ count: Int) -> [UInt8] {
     let isText = next() & 1 == 0

@@ -3,6 +3,7 @@ import Images
 import Qcow2
 import Raw
 import Storage
+import TestSupport
 import Testing
 
 /// Random writes, zeros, discards, compressed clusters and changes of size, beside a plain array of bytes.
@@ -48,12 +49,12 @@ import Testing
     let test: Qcow2TestImage
     var image: Qcow2Image
     var model: [UInt8]
-    var generator: SeededGenerator
+    var generator: SplitMix64
     let backingSize: Int
 
     init(_ setup: Setup, seed: UInt64, size: Int) throws {
       self.setup = setup
-      generator = SeededGenerator(seed &* 77 &+ UInt64(setup.name.utf8.count))
+      generator = SplitMix64(seed &* 77 &+ UInt64(setup.name.utf8.count))
       var creation = Qcow2Format.Creation(size: UInt64(size))
       creation.version = setup.version
       creation.clusterSize = setup.clusterSize

@@ -2,6 +2,7 @@ import Bytes
 import Images
 import Qcow2
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct Qcow2RefcountTests {
@@ -9,7 +10,7 @@ import Testing
   @Test(arguments: UInt32(0)...6)
   func widths(_ order: UInt32) {
     let width = RefcountWidth(order: order)
-    var generator = SeededGenerator(UInt64(order))
+    var generator = SplitMix64(UInt64(order))
     let entries = 512 * 8 >> Int(order)
     for density in [0, 1, 3, 60] {
       var words = [UInt64](repeating: 0, count: 64)

@@ -86,17 +86,19 @@ extension Qcow2Tables {
     writing.bitmaps.append(bitmap)
   }
 
-  /// Stores all bitmaps anew, points the header to them, and frees their old clusters. Removed ones go first.
+  /// Stores all bitmaps anew, points the header to them, and frees their old clusters. Removed ones go first, as with the
+  /// reference, unless another one is added: then both take effect at one instant.
   ///
   /// - Throws: before the header is written, so that the file's bitmaps are what they were, or when nothing is left to do
   ///   but to free clusters.
   func storeBitmaps() throws(ImageError) {
     let writing = try writer()
-    try dropRemovedBitmaps()
+    if writing.bitmaps.allSatisfy(\.isInFile) { try dropRemovedBitmaps() }
     if writing.bitmaps.isEmpty { return }
-    let (old, oldData) = try clusters(of: writing.bitmaps.filter(\.isInFile).map(\.record), writing)
+    let (old, oldData) = try clusters(
+      of: writing.bitmaps.filter(\.isInFile).map(\.record) + writing.removedBitmaps, writing)
     // Bitmaps that are not to be trusted stay as they are, at their place.
-    var records = bitmaps
+    var records = keptBitmaps(writing)
     for index in writing.bitmaps.indices {
       let record = try store(&writing.bitmaps[index], writing)
       if let place = records.firstIndex(where: { $0.name == record.name }) {
@@ -107,6 +109,7 @@ extension Qcow2Tables {
     }
     guard records.count <= Int(HeaderExtensions.bitmapLimit) else { throw .system(27 /* EFBIG */) }
     try replaceDirectory(records, freeing: old, oldData, writing)
+    writing.removedBitmaps = []
     // Whoever changes the disk from here on has to mark them again.
     writing.bitmaps = []
     writing.hasBitmaps = false

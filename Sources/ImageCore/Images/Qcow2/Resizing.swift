@@ -18,20 +18,14 @@ extension Qcow2Image {
     guard size >= old || preallocation == .off else {
       throw ImageError("Preallocation can't be used for shrinking an image")
     }
-    if size < old {
-      try tables.withLock { (tables) throws(ImageError) in try tables.beginChange() }
-      return try shrink(to: size, from: old, header)
-    }
-    // Until the size changes, and the bitmaps with it at the same instant, they speak of the disk as it is.
-    let hasBegun = try tables.withLock { (tables) throws(ImageError) in
+    // The size and the bitmaps change at one instant. What happens before and after that does not change what the guest
+    // has, so that the bitmaps need no mark.
+    try tables.withLock { (tables) throws(ImageError) in
       try tables.loadBitmaps()
-      let writing = try tables.writer()
-      defer { writing.hasBegun = true }
-      return writing.hasBegun
+      try tables.writer().hasBegun = true
     }
-    defer {
-      if !hasBegun { tables.withLock { $0.writing?.hasBegun = false } }
-    }
+    defer { tables.withLock { $0.writing?.hasBegun = false } }
+    if size < old { return try shrink(to: size, from: old, header) }
     try dropBehind(old, header)
     try grow(to: size, from: old, preallocation, header)
   }
@@ -96,7 +90,7 @@ extension Qcow2Image {
 
   private func shrink(to size: UInt64, from old: UInt64, _ header: Qcow2Header) throws(ImageError) {
     // The size comes first: a disk that is as large as before must have everything that it had.
-    try tables.withLock { (tables) throws(ImageError) in try tables.setSize(size) }
+    try tables.withLock { (tables) throws(ImageError) in try tables.setSizeWithBitmaps(size) }
     let cluster = header.clusterSize
     let tableEnd = (size.dividedUp(by: header.bytesPerL1Entry) * header.l2Entries)
     let end = old.dividedUp(by: cluster)
@@ -119,9 +113,12 @@ extension Qcow2Image {
       } catch {
         throw error.prefixed("Failed to discard unused refblocks: ")
       }
-      let warning = try tables.truncateFile()
-      try tables.resizeBitmaps(to: size)
-      return warning
+      do throws(ImageError) {
+        try tables.moveBitmaps()
+      } catch {
+        throw error.prefixed("Failed to move the bitmaps: ")
+      }
+      return try tables.truncateFile()
     }
     if let warning {
       notify(.warning(warning.prefixed("Failed to truncate the tail of the image: ").message))
@@ -146,11 +143,24 @@ extension Qcow2Tables {
     let old = header.size
     header.size = size
     do throws(ImageError) {
-      try storeBitmaps()
+      try storeBitmapsUnmarked(writing)
     } catch {
       header.size = old
       throw error.prefixed("Failed to update the image size: ")
     }
+  }
+
+  /// Stores the bitmaps once more, where a shorter disk has left room, so that the file can be cut behind them.
+  func moveBitmaps() throws(ImageError) {
+    try loadBitmaps()
+    try storeBitmapsUnmarked(try writer())
+  }
+
+  /// Stores the bitmaps while nothing that the guest has changes, before and after.
+  private func storeBitmapsUnmarked(_ writing: Qcow2Writing) throws(ImageError) {
+    let hasBegun = writing.hasBegun
+    defer { writing.hasBegun = hasBegun }
+    try storeBitmaps()
   }
 
   /// Whether the guest clusters of `range`, which lie in one L2 table, have entries.
