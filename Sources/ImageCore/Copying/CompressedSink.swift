@@ -149,9 +149,7 @@ public final class CompressedSink: CopySink {
 extension CompressedSink.Placement {
   /// Adds a compressed cluster; one that follows the last in memory and in the file becomes part of the same write.
   mutating func append(_ bytes: Range<Int>, _ run: PlacedRun) {
-    if let last = compressed.last, last.bytes.upperBound == bytes.lowerBound, last.run.host === run.host,
-      last.run.hostOffset + UInt64(last.run.length) == run.hostOffset
-    {
+    if let last = compressed.last, last.bytes.upperBound == bytes.lowerBound, last.run.isFollowed(by: run) {
       compressed[compressed.count - 1].bytes = last.bytes.lowerBound..<bytes.upperBound
       compressed[compressed.count - 1].run.length += run.length
     } else {

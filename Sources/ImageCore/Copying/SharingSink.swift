@@ -139,9 +139,7 @@ public final class SharingSink: CopySink {
   ) throws(ImageError) -> [PlacedRun] {
     var joined = [PlacedRun]()
     for run in try sink.place(segment, runs, waitForPuts: waitForPuts) {
-      if let last = joined.last, last.host === run.host, last.guestOffset + UInt64(last.length) == run.guestOffset,
-        last.hostOffset + UInt64(last.length) == run.hostOffset
-      {
+      if let last = joined.last, last.isFollowed(by: run), last.guestOffset + UInt64(last.length) == run.guestOffset {
         joined[joined.count - 1].length += run.length
       } else {
         joined.append(run)

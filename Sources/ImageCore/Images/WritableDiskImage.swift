@@ -117,6 +117,11 @@ public struct PlacedRun: Sendable {
     self.hostOffset = hostOffset
   }
 
+  /// Whether `next` lies right behind this run in the same storage.
+  package func isFollowed(by next: PlacedRun) -> Bool {
+    host === next.host && hostOffset + UInt64(length) == next.hostOffset
+  }
+
   /// Stores the run's bytes, which are exactly its length. Safe from any thread.
   public func store(_ bytes: RawSpan) throws(ImageError) { try host.write(bytes, at: hostOffset) }
 }
