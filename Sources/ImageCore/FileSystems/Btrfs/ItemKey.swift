@@ -77,6 +77,7 @@ package enum ObjectID {
   package static let deviceTree: UInt64 = 4
   package static let fileSystemTree: UInt64 = 5
   package static let checksumTree: UInt64 = 7
+  package static let uuidTree: UInt64 = 9
   package static let freeSpaceTree: UInt64 = 10
   package static let blockGroupTree: UInt64 = 11
   /// The object of all device items.

@@ -42,7 +42,8 @@ extension BtrfsSuperblock {
     guard bytesUsed >= 6 * UInt64(nodeSize) else { throw ImageError("invalid bytes_used \(bytesUsed)") }
     guard stripeSize == 4096 || stripeSize == sectorSize else { throw ImageError("invalid stripesize \(stripeSize)") }
     guard device.fsid == metadataUUID else {
-      throw ImageError("dev_item UUID does not match fsid: \(metadataUUID) != \(device.fsid)")
+      // The reference names the field of metadata_uuid even where it is not in use.
+      throw ImageError("dev_item UUID does not match fsid: \(device.fsid) != \(storedMetadataUUID)")
     }
     guard deviceCount != 0 else { throw ImageError("number of devices is 0") }
     guard systemChunkSize <= UInt32(BtrfsSuperblock.systemChunkCapacity) else {

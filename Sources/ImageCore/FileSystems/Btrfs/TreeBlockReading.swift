@@ -110,7 +110,7 @@ extension BtrfsVolume {
     if mirrors == 0 { report.lines.append("Couldn't map the block \(address)") }
     var best = (state: TreeBlockState.lost, mirror: 0)
     var last: Fault?
-    /// What was said of the best one, if that was its contents.
+    /// What was said of the best one, if its checksum is right.
     var bestLine: String?
     for mirror in 0..<mirrors {
       guard (try? read(into: &block, at: address, mirror: mirror + 1)) != nil else { continue }
@@ -121,7 +121,7 @@ extension BtrfsVolume {
       describe(fault, TreeBlockHeader(block.bytes), expectation, in: &report)
       if rank(state) > rank(best.state) {
         best = (state, mirror + 1)
-        if case .contents = fault { bestLine = report.lines.count > said ? report.lines.last : nil }
+        if state == .malformed { bestLine = report.lines.count > said ? report.lines.last : nil }
       }
     }
     if let bestLine { report.lines.append(bestLine) }

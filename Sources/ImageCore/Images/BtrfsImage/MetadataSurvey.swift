@@ -106,8 +106,8 @@ package struct MetadataSurvey {
 
   /// What the root tree says: where the extent tree is, and the extents of the version 1 space cache in key order.
   private mutating func readRootTree() -> (extentTree: TreeRoot?, cacheExtents: [Range<UInt64>]) {
-    var extentTree: TreeRoot?
     var extents: [Range<UInt64>] = []
+    var roots: [UInt64: TreeRoot] = [:]
     let log = log
     var walk = TreeWalk(volume) { log.report($0) }
     let nodeSize = volume.nodeSize
@@ -118,8 +118,10 @@ package struct MetadataSurvey {
           let item = LeafItem(leaf, index)
           guard let range = item.range(nodeSize: nodeSize) else { continue }
           let data = leaf.slice(range)
-          if item.key.type == .rootItem, item.key.objectID == ObjectID.extentTree, extentTree == nil {
-            extentTree = TreeRoot(rootItem: data)
+          if item.key.type == .rootItem, MetadataSurvey.openedTrees.contains(item.key.objectID),
+            roots[item.key.objectID] == nil
+          {
+            roots[item.key.objectID] = TreeRoot(rootItem: data)
           }
           if item.key.type == .extentData, let extent = MetadataSurvey.regularExtent(data) { extents.append(extent) }
         }
@@ -128,7 +130,32 @@ package struct MetadataSurvey {
       log.markIncomplete()
       isRootTreeSound = false
     }
-    return (extentTree, extents)
+    for tree in MetadataSurvey.openedTrees {
+      if let root = roots[tree] { checkRoot(root, of: tree) }
+    }
+    return (roots[ObjectID.extentTree], extents)
+  }
+
+  /// The trees whose roots a file system is opened with, in that order.
+  private static let openedTrees = [
+    ObjectID.extentTree, ObjectID.checksumTree, ObjectID.freeSpaceTree, ObjectID.deviceTree, ObjectID.uuidTree,
+    ObjectID.fileSystemTree,
+  ]
+
+  /// Looks whether a tree begins where its root item says.
+  private func checkRoot(_ root: TreeRoot, of tree: UInt64) {
+    var buffer = Buffer(volume.nodeSize)
+    var block = buffer.mutableBytes
+    var report = TreeBlockReport(root.address)
+    let state = volume.readTreeBlock(
+      root.address, into: &block, TreeBlockExpectation(generation: root.generation, reportsGeneration: true),
+      report: &report)
+    log.report(report)
+    let level = TreeBlockHeader(buffer.bytes).level
+    guard state == .good || state == .malformed, let wanted = root.level, wanted != level else { return }
+    log.note(.error("root [\(tree) 0] level \(level) does not match \(wanted)"))
+    log.note(.line(""))
+    log.markIncomplete()
   }
 
   /// The bytes of the device's address space that a file extent item names; nil for a hole, or if they are in the item.
