@@ -155,6 +155,8 @@ private let mended = [
   "extent:leaf:0 1 126 0000ffffffff0000 fix", "root:leaf:0 1 126 ffffffffffffffff fix",
   "chunk:leaf:0 1 126 ffffffffffffffff fix",
   // Other generations than the ones that lead there.
+  "csum:leaf:0 1 80 02 fix", "extent:leaf:0 1 80 02 fix", "fs:node:0 1 80 02 fix", "fs:node:0 2 80 02 fix",
+  "root:leaf:0 1 80 02 fix", "chunk:leaf:0 1 80 02 fix", "dev:leaf:0 1 80 02 fix", "uuid:leaf:0 1 80 02 fix",
   "csum:leaf:0 1 80 07 fix", "csum:leaf:0 12 80 07 fix", "root:leaf:0 12 80 07 fix", "chunk:leaf:0 12 80 07 fix",
   "dev:leaf:0 12 80 07 fix", "uuid:leaf:0 12 80 07 fix", "10:leaf:0 12 80 07 fix", "fs:node:0 12 80 03 fix",
 ]

@@ -35,6 +35,9 @@ package struct DumpPlan: Sendable {
   /// The longest extent of data that the format of the file system has, in bytes.
   package static let dataLimit: UInt64 = 128 << 20
 
+  /// The transactions that wrote the roots of trees, by the roots' addresses: of several copies the one that has it is
+  /// taken.
+  package var rootGenerations: [UInt64: UInt64] = [:]
   /// The items; the superblock is the first.
   package private(set) var items: [Item] = []
   private var pending: (start: UInt64, size: UInt64, kind: Kind)?

@@ -26,7 +26,7 @@ struct DumpReading: Sendable {
         bytes.copy(superblock.rawBytes, at: position)
       case .treeBlocks:
         var part = bytes.slice(position..<position + count)
-        readTreeBlocks(item.address, into: &part, &findings)
+        readTreeBlocks(item.address, of: plan, into: &part, &findings)
       case .data:
         var part = bytes.slice(position..<position + count)
         readData(item.address + UInt64(batch.skipped), into: &part, &findings)
@@ -46,7 +46,9 @@ struct DumpReading: Sendable {
   }
 
   @_lifetime(bytes: copy bytes)
-  private func readTreeBlocks(_ address: UInt64, into bytes: inout MutableRawSpan, _ findings: inout Findings) {
+  private func readTreeBlocks(
+    _ address: UInt64, of plan: DumpPlan, into bytes: inout MutableRawSpan, _ findings: inout Findings
+  ) {
     let size = volume.nodeSize
     // All of it at once, and one by one only what is not good.
     let isRead = (try? volume.read(into: &bytes, at: address, mirror: 1)) != nil
@@ -54,10 +56,14 @@ struct DumpReading: Sendable {
       let place = address + UInt64(offset)
       var block = bytes.slice(offset..<offset + size)
       var state = TreeBlockState.good
-      if !isRead || !volume.isGood(block.bytes, at: place) {
+      let generation = plan.rootGenerations[place]
+      let isOther = generation.map { $0 != TreeBlockHeader(block.bytes).generation } ?? false
+      if !isRead || isOther || !volume.isGood(block.bytes, at: place) {
         var report = TreeBlockReport(place)
-        state = volume.readTreeBlock(place, into: &block, report: &report)
+        state = volume.readTreeBlock(place, into: &block, TreeBlockExpectation(generation: generation), report: &report)
         findings.reports.append(report)
+        // Where no copy has the generation, which has been told when the root was met, any that is sound will do.
+        if state == .malformed, isOther, volume.isGood(block.bytes, at: place) { state = .good }
       }
       switch state {
       case .good, .malformed:

@@ -130,8 +130,11 @@ package struct MetadataSurvey {
       log.markIncomplete()
       isRootTreeSound = false
     }
+    for root in [self.rootTree, chunkTree] { plan.rootGenerations[root.address] = root.generation }
     for tree in MetadataSurvey.openedTrees {
-      if let root = roots[tree] { checkRoot(root, of: tree) }
+      guard let root = roots[tree] else { continue }
+      checkRoot(root, of: tree)
+      plan.rootGenerations[root.address] = root.generation
     }
     return (roots[ObjectID.extentTree], extents)
   }
