@@ -96,6 +96,9 @@ let e2imageCommandLineCases: [Case] =
     $ cp --sparse=never e4.img y.img; printf x | dd of=y.img bs=1 seek=70000 conv=notrunc => -racp e4.img y.img
     $ head -c 9000000 /dev/zero >y.img => -r e4.img y.img
     -rc e4.img -
+    sh e2image -s e4.img x; dd if=/dev/zero of=x bs=1 seek=240 count=12 conv=notrunc status=none
+    sh e2image -f e4.img x; dd if=/dev/zero of=x bs=1 seek=240 count=12 conv=notrunc status=none
+    sh e2image -sf e2.img x; dd if=/dev/zero of=x bs=1 seek=240 count=12 conv=notrunc status=none
     -p e4.img x
     -pQ e4.img x
     -c e4.img x
