@@ -89,7 +89,7 @@ fuzz { bytes in
       var buffer = Buffer(1024)
       var target = buffer.mutableBytes
       target.copy(record.bytes, at: 0)
-      _ = Wiper(keepsTimes: false).wipeRecord(&target, number: number, &statistics)
+      _ = Wiper(keepsTimes: false).wipeRecord(&target, number: number, isWritten: true, &statistics)
       target.copy(record.bytes, at: 0)
       _ = Wiper(keepsTimes: false).wipeIndexBlock(&target, &statistics)
     }

@@ -126,7 +126,7 @@ package final class RecordReader {
   ///
   /// - Parameter inOrder: whether the scan asks, which goes through all records.
   private func load(_ number: UInt64, inOrder: Bool) throws(ImageError) {
-    guard number < count else { throw .system(5) }
+    guard number < count else { throw .system(29) }
     if !substitutes.isEmpty, let substitute = substitutes[number] {
       return scratch.replace(with: substitute.rawBytes)
     }
@@ -225,7 +225,7 @@ package final class RecordReader {
         log("ntfs_attr_pread_i: ntfs_pread failed: \(errorText(error.errno))")
         log("Failed to read of MFT, mft=\(number) count=1 br=-1: \(errorText(error.errno))")
       } else {
-        log("Trying to read non-allocated mft records (\(number + 1) > \(count)): \(errorText(29))")
+        log("Trying to read non-allocated mft records (\(number + 1) > \(count)): \(errorText(error.errno))")
       }
       throw error
     }

@@ -116,9 +116,12 @@ struct VolumeOpening {
       log("Failed to open $MFT/$BITMAP: \(errorText(2))")
       throw .system(2)
     }
-    let mapped = (runs.last.map { $0.vcn + $0.count } ?? 0) * UInt64(boot.clusterSize)
-    guard UInt64(data.allocatedSize) <= mapped else {
+    let clusters = Int64(runs.last.map { $0.vcn + $0.count } ?? 0)
+    let allocated = data.allocatedSize >> Int64(boot.clusterSize.trailingZeroBitCount)
+    guard clusters == allocated else {
       log("Failed to load runlist for $MFT/$DATA.")
+      let (highest, last) = (UInt64(bitPattern: clusters - 1), UInt64(bitPattern: allocated - 1))
+      log("highest_vcn = 0x\(String(highest, radix: 16)), last_vcn - 1 = 0x\(String(last, radix: 16))")
       throw .system(5)
     }
     return (runs, min(UInt64(data.initializedSize), UInt64(data.dataSize)))

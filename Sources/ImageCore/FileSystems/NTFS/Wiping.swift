@@ -56,13 +56,19 @@ package struct Wiper: Sendable {
 
   // MARK: Records of $MFT
 
-  /// Wipes a record as it is stored; fix-ups are taken off and put back under the same number. Anything that is no
-  /// record is left alone.
+  /// Wipes a record as it is stored; fix-ups are taken off and put back under the same number. Of what is no record, or
+  /// has attributes that cannot be followed, nothing is kept that might be a file's: that is not counted.
   ///
+  /// - Parameter isWritten: whether a record has ever been there; space that $MFT only has in reserve is left alone.
   /// - Returns: the library's line when the record is damaged; it is then wiped as it stands.
-  package func wipeRecord(_ record: inout MutableRawSpan, number: UInt64, _ statistics: inout WipeStatistics) -> String?
-  {
-    guard record.byteCount >= 512, record.bytes.littleEndian(at: 0, as: UInt32.self) == 0x454C_4946 else { return nil }
+  package func wipeRecord(
+    _ record: inout MutableRawSpan, number: UInt64, isWritten: Bool, _ statistics: inout WipeStatistics
+  ) -> String? {
+    guard record.byteCount >= 512 else { return nil }
+    guard record.bytes.littleEndian(at: 0, as: UInt32.self) == 0x454C_4946 else {
+      if isWritten, number > Wiper.lastSystemRecord { _ = zero(&record, FileRecord.headerSize..<record.byteCount) }
+      return nil
+    }
     let outcome = FixUps.remove(&record)
     let copy = FileRecord(number: number, contents: record.bytes.array(0..<record.byteCount))
     if number > Wiper.lastSystemRecord {
@@ -74,6 +80,9 @@ package struct Wiper: Sendable {
       if ending != .regular { complaint = "ntfs_attr_find: Corrupt inode (-1): \(errorText(5))" }
       for attribute in attributes {
         wipe(attribute, in: &record, isSystem: number <= Wiper.lastSystemRecord, &statistics)
+      }
+      if ending != .regular, number > Wiper.lastSystemRecord {
+        _ = zero(&record, (attributes.last?.end ?? FileRecord.headerSize)..<record.byteCount)
       }
     }
     switch outcome {

@@ -256,7 +256,9 @@ package final class CloneSource: CopySource {
       let size = volume.boot.recordSize
       for index in 0..<buffer.byteCount / size where first + UInt64(index) < end {
         var record = buffer.slice(index * size..<(index + 1) * size)
-        if let line = wiper.wipeRecord(&record, number: first + UInt64(index), &statistics), rule.tellsDamage {
+        let number = first + UInt64(index)
+        let line = wiper.wipeRecord(&record, number: number, isWritten: number < volume.recordCount, &statistics)
+        if let line, rule.tellsDamage {
           work.note(offset, CloneNote(after: 0, text: line, isLibrary: true))
         }
       }
@@ -265,7 +267,7 @@ package final class CloneSource: CopySource {
       for index in 0..<min(count, buffer.byteCount / size) {
         var record = buffer.slice(index * size..<(index + 1) * size)
         try volume.table.read(into: &record, at: UInt64(index * size))
-        _ = wiper.wipeRecord(&record, number: UInt64(index), &statistics)
+        _ = wiper.wipeRecord(&record, number: UInt64(index), isWritten: true, &statistics)
       }
     case .blocks(let size, let isUsed):
       for index in 0..<buffer.byteCount / size where isUsed.map({ index < $0.count && $0[index] }) ?? true {

@@ -252,7 +252,26 @@ final class MetadataSelection: Selection {
         if cluster + 1 != last { selected.append(cluster..<cluster + 1) }
       }
     }
+    // What overlaps $MFT would put its records back as they were.
+    if ignoresErrors, !rule.isImage { selected = outsideTable(selected) }
     append(selected, .plain)
+  }
+
+  /// The parts of runs that are not clusters of $MFT.
+  private func outsideTable(_ runs: [Range<UInt64>]) -> [Range<UInt64>] {
+    var result = runs
+    for run in volume.table.runs {
+      guard let lcn = run.lcn else { continue }
+      let taken = lcn..<lcn + run.count
+      result = result.flatMap { part in
+        part.overlaps(taken)
+          ? [
+            part.lowerBound..<max(part.lowerBound, taken.lowerBound),
+            min(part.upperBound, taken.upperBound)..<part.upperBound,
+          ].filter { !$0.isEmpty } : [part]
+      }
+    }
+    return result
   }
 
   /// $MFT and $MFTMirr: all their clusters, as records.
