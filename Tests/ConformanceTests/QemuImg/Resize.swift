@@ -81,6 +81,8 @@ let resizeCases: [Case] = {
       resize -f raw zero.raw 4k
       resize -f raw zero.raw 1
       resize -f raw hole.raw 8T
+      resize -f raw --preallocation=metadata /dev/null 1M
+      resize -f raw --preallocation=off /dev/null 1M
       resize --preallocation t.qcow2 8M
       resize --image-opts driver=qcow2,file.filename=t.qcow2 8M
       resize --image-opts driver=qcow2,read-only=on,file.filename=t.qcow2 8M

@@ -111,6 +111,10 @@ extension RawImage: WritableDiskImage {
     }
     let storage = try writable()
     try ImageOpener.checkLength(size, behind: start)
+    if let file = storage as? FileStorage, file.isDevice, preallocation != .off {
+      throw ImageError(
+        "Preallocation mode '\(preallocation.rawValue)' unsupported for this non-regular file", errno: 95)
+    }
     // A device's length is its own; only a file grows from where it is.
     if !storage.growsWithZeros, storage.length != start + size {
       throw ImageError("Cannot resize device files", errno: 95 /* ENOTSUP */)
