@@ -115,6 +115,7 @@ private struct RebaseJob {
   func copyAndChange() throws(ImageError) {
     let new = try newLayer()
     let image = try checkChange()
+    try refuseLoop()
     var compression: ClusterCompression?
     if compresses {
       compression = image.compression
