@@ -101,9 +101,10 @@ extension [SnapshotRecord] {
   /// The records as they stand in the file.
   package var serialized: [UInt8] {
     var table: [UInt8] = []
+    // One for all: there may be 65536 records.
+    var fixed = Buffer(SnapshotRecord.fixedLength)
     for record in self {
       table += [UInt8](repeating: 0, count: (8 - table.count % 8) % 8)
-      var fixed = Buffer(SnapshotRecord.fixedLength)
       var bytes = fixed.mutableBytes
       bytes.storeBigEndian(record.l1TableOffset, at: 0)
       bytes.storeBigEndian(record.l1Size, at: 8)
