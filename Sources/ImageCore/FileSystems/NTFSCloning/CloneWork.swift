@@ -144,7 +144,7 @@ package struct CloneGeometry: Sendable {
     self.deviceSize = deviceSize
   }
 
-  /// Size of a copy buffer: about a megabyte, at least a cluster.
+  /// Size of a copy buffer: half a megabyte, at least a cluster.
   package var bufferSize: Int { max(512 << 10, clusterSize) }
   /// The same with the commands that a special image has between clusters.
   var imageBufferSize: Int { bufferSize + Int(clustersPerItem) + ImageBody.gapSize * (CloneGeometry.runsPerItem + 1) }

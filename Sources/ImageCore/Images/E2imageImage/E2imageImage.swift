@@ -159,7 +159,7 @@ public final class E2imageImage: DiskImage {
 
   public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     try readExtents(into: &buffer, at: offset) { (part, position) throws(ImageError) in
-      guard let region = region(at: position) else { return }
+      guard let region = region(at: position) else { return part.fill(0..<part.byteCount) }
       let start = Int(position - region.range.lowerBound)
       let bitmap = try bitmap(region.contents)
       part.copy(bitmap.rawBytes.slice(start..<start + part.byteCount), at: 0)

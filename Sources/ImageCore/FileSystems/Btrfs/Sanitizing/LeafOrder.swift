@@ -39,9 +39,7 @@ struct LeafOrder {
   func apply(to block: inout MutableRawSpan, count: Int, first: (ItemKey, RawSpan) -> [UInt8]) {
     let items = (0..<count).map { LeafItem(block.bytes, $0) }
     let ranges = items.compactMap { $0.range(nodeSize: block.byteCount) }
-    guard !changes.isEmpty, ranges.count == count, let lowest = items.first?.key, let highest = items.last?.key else {
-      return
-    }
+    guard ranges.count == count, let lowest = items.first?.key, let highest = items.last?.key else { return }
     var keys = items.map(\.key)
     let (moved, lost) = place(&keys, lowest, highest)
     var contents: [Int: [UInt8]] = [:]

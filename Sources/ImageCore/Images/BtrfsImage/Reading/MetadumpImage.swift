@@ -196,7 +196,7 @@ public final class MetadumpImage: DiskImage {
       if !place.isFirst {
         var bytes = piece.mutableBytes
         var part = bytes.slice(0..<count)
-        repair.apply(to: &part, at: address)
+        if !repair.isIdle { repair.apply(to: &part, at: address) }
       }
       let range = Int(first - pieceStart)..<Int(end - pieceStart)
       var target = output.mutableBytes

@@ -30,26 +30,14 @@ package struct BlockRepair: Sendable {
   /// Whether there is nothing to do for any block.
   package var isIdle: Bool { algorithm == .crc32c && chunks == nil && seeds.isEmpty }
 
-  /// Changes the tree blocks in a piece of an item; other contents are left alone, and blocks that are damaged too.
-  ///
-  /// - Parameter address: logical address of the piece's first byte.
-  @_lifetime(piece: copy piece)
-  package func apply(to piece: inout MutableRawSpan, at address: UInt64) {
-    if isIdle { return }
-    var position = 0
-    while position + nodeSize <= piece.byteCount {
-      var block = piece.slice(position..<position + nodeSize)
-      _ = applyToBlock(&block, at: address.saturatingAdd(UInt64(position)))
-      position += nodeSize
-    }
-  }
-
-  /// Changes the tree blocks in a piece of an item, and looks whether there is one wherever one has to be.
+  /// Changes the tree blocks in a piece of an item, and looks whether there is one wherever one has to be; other contents
+  /// are left alone, and blocks that are damaged too.
   ///
   /// - Parameter address: logical address of the piece's first byte.
   /// - Returns: the addresses where it is damaged or missing.
+  @discardableResult
   @_lifetime(piece: copy piece)
-  func applyAndVerify(_ piece: inout MutableRawSpan, at address: UInt64) -> [UInt64] {
+  package func apply(to piece: inout MutableRawSpan, at address: UInt64) -> [UInt64] {
     var damaged: [UInt64] = []
     var position = 0
     while position + nodeSize <= piece.byteCount {

@@ -92,7 +92,7 @@ final class RestoreSink: CopySink {
         guard start < count else { return }
         var bytes = piece.mutableBytes
         var blocks = bytes.slice(start..<count)
-        tell(damaged: repair.applyAndVerify(&blocks, at: address.saturatingAdd(UInt64(start))))
+        tell(damaged: repair.apply(to: &blocks, at: address.saturatingAdd(UInt64(start))))
         if let problem = try target.write(blocks.bytes, at: address.saturatingAdd(UInt64(start))) {
           report.problem(problem)
         }
