@@ -107,5 +107,5 @@ func openSource(_ name: String) throws(ImageError) -> FileStorage {
 
 extension E2Image {
   /// Workers of a copy; one where things have to be done in order.
-  static func workers(inOrder: Bool) -> Int { inOrder ? 1 : min(4, processorCount() + 1) }
+  static func workers(inOrder: Bool) -> Int { inOrder ? 1 : CopyEngine.usualWorkers }
 }

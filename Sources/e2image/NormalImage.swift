@@ -19,7 +19,7 @@ struct NormalImage {
     try target.finishing(arguments.image) { () throws(Stop) in
       do throws(ImageError) {
         try E2imageWriter(volume, to: target.output, header(arguments.isToStandardOutput))
-          .run(workers: E2Image.workers(inOrder: false))
+          .run()
       } catch {
         throw .failure(error)
       }

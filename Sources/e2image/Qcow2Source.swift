@@ -82,8 +82,7 @@ struct Qcow2Source {
         let sink = ExtRawSink(
           target.output, at: start, blockSize: 4096, byteCount: image.virtualSize,
           zeros: target.file.map { $0.growsWithZeros } ?? true ? .left : .written, namesBlocks: false)
-        let engine = CopyEngine(
-          workers: E2Image.workers(inOrder: false), bufferSize: ExtBlockSelection.pieceSize)
+        let engine = CopyEngine(bufferSize: ExtBlockSelection.pieceSize)
         try engine.run(DiskSelection(image), from: ConcatenatedImages([image]), to: sink)
       }
     }

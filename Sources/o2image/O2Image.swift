@@ -129,7 +129,7 @@ struct O2Image {
       blockSize: blockSize, blockCount: source.superblock.blockCount, read: source.read)
     defer { report(reading.unreadable, isPacked: isPacked) }
     let selection = BlockSelection(blocks, blockSize: blockSize, storage: source.plainStorage)
-    let engine = CopyEngine(workers: min(4, processorCount() + 1), bufferSize: BlockSelection.pieceSize)
+    let engine = CopyEngine(bufferSize: BlockSelection.pieceSize)
     do throws(ImageError) {
       if isPacked {
         let header = PackedHeader(

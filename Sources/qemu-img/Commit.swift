@@ -88,7 +88,7 @@ enum CommitCommand: Command {
       if done < size { progress.report(done: done, of: size) }
     }
     do throws(ImageError) {
-      try commit.run(workers: max(2 * processorCount(), 2))
+      try commit.run()
     } catch {
       throw ImageError("Block job failed: \(errorText(error.errno))", errno: error.errno)
     }

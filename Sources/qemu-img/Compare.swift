@@ -72,7 +72,7 @@ enum CompareCommand: Command {
     _ comparison: Comparison, _ range: Range<UInt64>, _ names: [String]
   ) throws(Stop) -> Comparison.Outcome {
     do throws(Comparison.Failure) {
-      return try comparison.run(range, workers: processorCount())
+      return try comparison.run(range)
     } catch {
       switch error {
       case .status(let side, let cause):

@@ -206,11 +206,21 @@ struct ConvertJob {
   private func copy(_ source: ConcatenatedImages, to target: Target) throws(ImageError) {
     let sparse = SparseRule(bytes: options.arguments.has(.copyOffload) ? 0 : options.sparseBytes)
     let clusterSize = target.compression?.clusterSize ?? 0
-    // Where a format puts its tables depends on the requests; a raw target has none, and compressed clusters go one by one.
-    let isIndependent =
-      clusterSize > 0 || (target.image is RawImage && !sparse.dependsOnBuffers(of: ConvertJob.cachedSize))
+    // Where a format puts its tables may depend on the requests; a raw target has none, and compressed clusters go one by
+    // one.
+    let findsSameZeros = !sparse.dependsOnBuffers(of: ConvertJob.cachedSize)
+    let isIndependent = clusterSize > 0 || (target.image is RawImage && findsSameZeros)
     let segmentSize = max(isIndependent ? ConvertJob.cachedSize : ConvertJob.requestSize, clusterSize)
+    var engine = CopyEngine(workers: min(options.coroutines, CopyEngine.usualWorkers), bufferSize: segmentSize)
     var rule = ImageSelection.Rule(dataLimit: segmentSize)
+    // Writing to an image with contents may set space free.
+    if !isIndependent && findsSameZeros && !options.skipsCreation
+      && target.image.clusterSize ?? 0 <= ConvertJob.cachedSize
+    {
+      // What may be placed before the request is: the segments under way, each with its tables and incomplete clusters.
+      let ahead = UInt64(2 * (engine.workers + 1) * ConvertJob.requestSize)
+      rule.shortening = Shortening(to: ConvertJob.cachedSize) { target.image.orderlySpace >= ahead }
+    }
     rule.unit = UInt64(clusterSize)
     rule.topLayerOnly = target.isOverlay
     // Over an existing image the reference writes the zeros beyond the layer below, too.
@@ -220,8 +230,6 @@ struct ConvertJob {
 
     let total = options.showsProgress ? try dataSize(source, rule) : nil
     let count = CompletionCount(progress, of: total, diskSize: source.size, unit: UInt64(clusterSize))
-    var engine = CopyEngine(
-      workers: min(options.coroutines, max(2 * processorCount(), 2)), bufferSize: segmentSize)
     engine.readFailure = { error, segment in
       let start = clusterSize == 0 ? segment.requestOffset : source.firstUnreadable(segment, step: clusterSize)
       return error.prefixed("error while reading at byte \(start): ")
@@ -266,6 +274,7 @@ struct ConvertJob {
       {
         engine.bufferSize = 0
         rule.dataLimit = SharingSink.segmentSize
+        rule.shortening = nil
         return try engine.run(ImageSelection(source, rule), from: source, to: sink)
       }
       var selection: any Selection = ImageSelection(source, rule, onStatusError: onStatusError)

@@ -100,7 +100,7 @@ enum DDCommand: Command {
     }
     let sink = DiskImageSink(
       target, DiskImageSink.Rule(sparse: SparseRule(bytes: 0), targetIsZero: false))
-    var engine = CopyEngine(workers: max(2 * processorCount(), 2), bufferSize: 2 << 20)
+    var engine = CopyEngine(bufferSize: 2 << 20)
     engine.readFailure = { error, _ in error.prefixed(OffsetSource.marker) }
     do throws(ImageError) {
       try engine.run(

@@ -129,7 +129,7 @@ private struct RebaseJob {
     rebase.completed = { done in
       if done < size { progress.report(done: done, of: size) }
     }
-    try rebase.run(workers: max(2 * processorCount(), 2))
+    try rebase.run()
     try change(image)
   }
 

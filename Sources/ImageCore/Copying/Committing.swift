@@ -73,10 +73,10 @@ public struct Commit: Sendable {
   }
 
   /// Grows the base to the top's size where it is smaller, copies, and makes the base durable.
-  public func run(workers: Int) throws(ImageError) {
+  public func run() throws(ImageError) {
     try checkSpace()
     if top.virtualSize > base.virtualSize { try base.resize(to: top.virtualSize, preallocation: .off) }
-    var engine = CopyEngine(workers: workers, bufferSize: Commit.segmentSize)
+    var engine = CopyEngine(bufferSize: Commit.segmentSize)
     if let completed {
       engine.completed = { (segment) throws(ImageError) in completed(segment.offset + segment.length) }
     }

@@ -38,9 +38,9 @@ public struct Comparison: Sendable {
   public init(_ first: any DiskImage, _ second: any DiskImage) { images = [first, second] }
 
   /// Compares the bytes of `range`; what lies beyond a disk's end counts as zeros.
-  public func run(_ range: Range<UInt64>, workers: Int) throws(Failure) -> Outcome {
+  public func run(_ range: Range<UInt64>) throws(Failure) -> Outcome {
     let sink = ComparingSink(images)
-    var engine = CopyEngine(workers: workers, bufferSize: 0)
+    var engine = CopyEngine(bufferSize: 0)
     if let completed {
       engine.completed = { (segment) throws(ImageError) in completed(segment.length) }
     }

@@ -5,9 +5,11 @@ import Threads
 ///
 /// Each worker takes the next segment of the selection, reads and prepares it, waits for its turn, places it, and puts it:
 /// reads, preparation and puts of different segments overlap, places are in order, and the number of segments under way,
-/// hence the memory, is bounded by the number of workers.
+/// hence the memory, is bounded by the number of workers. As many work as there are processors; another joins, up to the
+/// limit, whenever one finds itself waiting more than working: what is slow is a device then. More threads than processors
+/// on files that are in memory only wait for each other's locks, which costs a tenth of the time.
 public struct CopyEngine: Sendable {
-  /// Number of segments under way at once (each has a buffer and a thread).
+  /// The largest number of segments under way at once (each has a buffer and a thread).
   public var workers: Int
   /// Size of a worker's buffer in bytes; no data segment may be longer. 0: the sink reads for itself.
   public var bufferSize: Int
@@ -18,8 +20,11 @@ public struct CopyEngine: Sendable {
   /// Called in order before a data segment is placed; may wait, to keep to a rate.
   public var throttle: (@Sendable (_ bytes: UInt64) -> Void)?
 
-  /// An engine.
-  public init(workers: Int, bufferSize: Int) {
+  /// The limit where nothing speaks for another.
+  public static var usualWorkers: Int { max(2, min(8, 2 * processorCount())) }
+
+  /// An engine with at most `workers` segments of at most `bufferSize` bytes under way.
+  public init(workers: Int = CopyEngine.usualWorkers, bufferSize: Int) {
     self.workers = max(1, workers)
     self.bufferSize = bufferSize
   }
@@ -72,7 +77,8 @@ public struct CopyEngine: Sendable {
     let selection = Monitor<any Selection>(selection)
     let progress = Monitor(Progress())
     let reports = Monitor(Reports())
-    runWorkers(workers) { _ in
+    Crew.run(min(workers, processorCount()), atMost: workers) { crew in
+      var meter = WaitMeter()
       // A failed take has no number of its own: it comes after everything that was taken.
       var number = Int.max
       do throws(ImageError) {
@@ -80,23 +86,28 @@ public struct CopyEngine: Sendable {
         var scratch = try sink.makeScratch()
         while let (taken, segment) = try take(selection, progress) {
           number = taken
+          if meter.isMostlyWaiting() { crew.grow() }
           let count = segment.kind == .data && bufferSize > 0 ? Int(segment.length) : 0
           if count > 0 {
             var all = buffer.mutableBytes
             var bytes = all.slice(0..<count)
             do throws(ImageError) {
-              try source.read(into: &bytes, at: segment.offset)
+              try meter.measure { () throws(ImageError) in try source.read(into: &bytes, at: segment.offset) }
             } catch {
               throw readFailure?(error, segment) ?? error
             }
           }
-          let prepared = try sink.prepare(segment, buffer.bytes.slice(0..<count), &scratch)
+          let prepared = try meter.measure { () throws(ImageError) in
+            try sink.prepare(segment, buffer.bytes.slice(0..<count), &scratch)
+          }
           try awaitTurn(number, progress)
           if count > 0 { throttle?(segment.length) }
           let placement = try sink.place(
             segment, prepared, waitForPuts: { () throws(ImageError) in try awaitPuts(before: number, progress) })
           progress.withLock(notify: true) { $0.placed += 1 }
-          try sink.put(segment, buffer.bytes.slice(0..<count), placement, &scratch)
+          try meter.measure { () throws(ImageError) in
+            try sink.put(segment, buffer.bytes.slice(0..<count), placement, &scratch)
+          }
           progress.withLock(notify: true) { $0.put += 1 }
           if let completed {
             try reports.withLock { (reports) throws(ImageError) in try reports.add(number, segment, completed) }

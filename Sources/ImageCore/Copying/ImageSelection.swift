@@ -8,6 +8,8 @@ public final class ImageSelection: Selection {
   public struct Rule: Sendable {
     /// The longest data segment in bytes.
     public var dataLimit: Int
+    /// Shorter data segments, where they are allowed.
+    public var shortening: Shortening?
     /// Segments of whole units of so many bytes (compressed clusters); runs shorter than a unit count as data. 0: as found.
     public var unit: UInt64 = 0
     /// Only what the top layer holds is copied: the target has a layer below of its own.
@@ -44,7 +46,7 @@ public final class ImageSelection: Selection {
     self.source = source
     self.rule = rule
     self.onStatusError = onStatusError
-    cutter = RequestCutter(limit: rule.dataLimit)
+    cutter = RequestCutter(limit: rule.dataLimit, rule.shortening)
     run = (0, .below)
   }
 

@@ -27,12 +27,12 @@ public struct Rebase: Sendable {
   }
 
   /// Copies what differs, and makes it durable.
-  public func run(workers: Int) throws(ImageError) {
+  public func run() throws(ImageError) {
     let image = sides.image
     let unit = compression.map { UInt64($0.clusterSize) } ?? image.allocationUnit
     // Compressed clusters go one by one.
     let segmentSize = compression.map(\.clusterSize) ?? max(Rebase.segmentSize, Int(unit))
-    var engine = CopyEngine(workers: workers, bufferSize: segmentSize)
+    var engine = CopyEngine(bufferSize: segmentSize)
     engine.readFailure = { error, _ in RebaseFailure.reading("old", error) }
     if let completed {
       engine.completed = { (segment) throws(ImageError) in completed(segment.offset + segment.length) }

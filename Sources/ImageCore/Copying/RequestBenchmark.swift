@@ -54,7 +54,8 @@ public struct RequestBenchmark: Sendable {
     let state = Monitor(State())
     let writer = image as? any WritableDiskImage
     let placing = writer.map(PlacedWriting.init)
-    runWorkers(Int(min(depth, count, RequestBenchmark.threadLimit))) { _ in
+    let threads = Int(min(depth, count, RequestBenchmark.threadLimit))
+    Crew.run(threads, atMost: threads) { _ in
       var buffer = Buffer(size)
       if case .write(let pattern) = kind {
         var bytes = buffer.mutableBytes

@@ -38,22 +38,46 @@ struct RequestCutter {
   static let requestSize: UInt64 = 2 << 20
   /// The longest segment in bytes.
   let limit: UInt64
+  private let shortening: Shortening?
+  /// Whether the present request is cut into short segments.
+  private var isShortened = false
   /// Where the present request begins in bytes.
   private var start: UInt64 = 0
 
-  init(limit: Int) { self.limit = UInt64(limit) }
+  init(limit: Int, _ shortening: Shortening? = nil) {
+    self.limit = UInt64(limit)
+    self.shortening = shortening
+  }
 
   /// A run begins at `offset`, and a request with it.
   mutating func beginRun(at offset: UInt64) { start = offset }
 
   /// The next segment of the run that lasts from `offset` to `end`.
   mutating func segment(at offset: UInt64, end: UInt64) -> Segment {
-    let next = min(end, offset + limit)
+    if offset == start { isShortened = shortening?.isAllowed() ?? false }
+    var next = min(end, offset + limit)
+    if isShortened, let shortening {
+      next = min(next, start + RequestCutter.requestSize, (offset / shortening.size + 1) * shortening.size)
+    }
     var segment = Segment(offset: offset, length: next - offset, kind: .data)
     segment.requestOffset = start
     segment.endsRequest = next >= start + RequestCutter.requestSize || next == end
     if segment.endsRequest { start = next }
     return segment
+  }
+}
+
+/// Segments shorter than requests, where it makes no difference to the target.
+public struct Shortening: Sendable {
+  /// Segments end at multiples of this many bytes.
+  let size: UInt64
+  /// Asked before each request, by one thread at a time.
+  let isAllowed: @Sendable () -> Bool
+
+  /// Segments that end at multiples of `size` bytes, as long as `isAllowed` says so of a request.
+  public init(to size: Int, if isAllowed: @escaping @Sendable () -> Bool) {
+    self.size = UInt64(size)
+    self.isAllowed = isAllowed
   }
 }
 

@@ -53,6 +53,10 @@ public protocol WritableDiskImage: DiskImage {
   var compression: ClusterCompression? { get }
   /// The size in bytes of the aligned ranges that get their space as a whole, a power of two: a cluster or subcluster.
   var allocationUnit: UInt64 { get }
+  /// While so many bytes of new space are handed out, tables included, and none is set free, they follow one another in the
+  /// order in which they are asked for, so that where things lie does not depend on how the data is cut; 0 where that is not
+  /// known.
+  var orderlySpace: UInt64 { get }
   /// Whether a new image reads as zeros where nothing was written (qemu-img-cli-1 §11.10).
   var readsAsZeros: Bool { get }
 }
@@ -65,6 +69,8 @@ extension WritableDiskImage {
 }
 
 extension WritableDiskImage {
+  public var orderlySpace: UInt64 { 0 }
+
   /// Run by run: for formats without tables.
   public func place(_ runs: [PlannedRun], waitForStores: () throws(ImageError) -> Void) throws(ImageError)
     -> [PlacedRun]

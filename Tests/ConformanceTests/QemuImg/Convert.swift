@@ -33,6 +33,13 @@ private let inputs = Fixture(
     for i in 0 4 16 24 100 105 1000; do set -- "$@" -c "write -q -P 1 $((i * 512)) 512"; done
     qemu-io -f raw "$@" -c 'write -q -P 2 153600 10240' rule.raw
     """,
+    // Long enough for requests to be copied in shorter pieces, but not where a refcount block begins among them.
+    """
+    truncate -s 72M long.raw
+    set --
+    for i in $(seq 0 17); do set -- "$@" -c "write -q -P $((i + 1)) $((i * 4096 + i % 5 * 36))k $((3400 - i * 76))k"; done
+    qemu-io -f raw "$@" long.raw
+    """,
     "truncate -s 3M holes.raw ; truncate -s 0 nothing.raw ; truncate -s 1000 odd.raw ; printf 'hello world' >tiny.raw",
     "qemu-img convert -O qcow2 text.raw text.qcow2 ; qemu-img convert -O qcow2 pattern.raw pattern.qcow2",
     "qemu-img convert -c -O qcow2 text.raw deflated.qcow2",
@@ -88,6 +95,10 @@ private let convertIdentical: [Case] = {
     lines.append("convert -f raw -O raw \(file) o.raw")
   }
   lines += [
+    "convert -O qcow2 -o cluster_size=16k,refcount_bits=64 long.raw o.qcow2",
+    "convert -m 1 -O qcow2 -o cluster_size=16k,refcount_bits=64,extended_l2=on long.raw o.qcow2",
+    "convert -O qcow2 -o cluster_size=16k,refcount_bits=64,preallocation=metadata long.raw o.qcow2",
+    "convert -O qcow2 -S 64k -o cluster_size=32k long.raw o.qcow2", "convert -O qcow2 -S 0 long.raw o.qcow2",
     "convert -O qcow2 -o cluster_size=512 dense.raw o.qcow2", "convert -O qcow2 -o cluster_size=1k dense.raw o.qcow2",
     "convert -O qcow2 -o cluster_size=512,refcount_bits=64 dense.raw o.qcow2",
     "convert -O qcow2 -o cluster_size=512,preallocation=metadata dense.raw o.qcow2",

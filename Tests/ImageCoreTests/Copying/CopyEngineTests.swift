@@ -1,6 +1,7 @@
 import Bytes
 import Synchronization
 import Testing
+import Threads
 
 @testable import Copying
 
@@ -93,6 +94,60 @@ struct CopyEngineTests {
     #expect(state.put.allSatisfy { UInt8(truncatingIfNeeded: $0.key) == $0.value })
     #expect(state.isFinished)
     #expect(count.withLock { $0 } == 500)
+  }
+
+  /// A device that takes five milliseconds for a read, and counts how many are under way.
+  private final class SlowSource: CopySource {
+    let reads = Mutex((now: 0, most: 0))
+
+    func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
+      reads.withLock {
+        $0.now += 1
+        $0.most = max($0.most, $0.now)
+      }
+      sleep(nanoseconds: 5_000_000)
+      buffer.fill(0..<buffer.byteCount, with: UInt8(truncatingIfNeeded: offset))
+      reads.withLock { $0.now -= 1 }
+    }
+  }
+
+  @Test func moreWorkersJoinWhereADeviceIsSlow() throws {
+    let limit = processorCount() + 3
+    let source = SlowSource()
+    let sink = Recorder()
+    try CopyEngine(workers: limit, bufferSize: 16).run(Numbers(400), from: source, to: sink)
+    let most = source.reads.withLock { $0.most }
+    #expect(most > processorCount() && most <= limit)
+    #expect(sink.state.withLock { $0.placed } == Array(0..<400))
+  }
+
+  /// The segments of a run, in the order in which they are cut: where each ends, and whether a request ends with it.
+  private func cuts(_ cutter: RequestCutter, _ run: Range<UInt64>) -> [String] {
+    var cutter = cutter
+    cutter.beginRun(at: run.lowerBound)
+    var offset = run.lowerBound
+    var ends: [String] = []
+    while offset < run.upperBound {
+      let segment = cutter.segment(at: offset, end: run.upperBound)
+      offset += segment.length
+      ends.append("\(offset >> 10)\(segment.endsRequest ? "|" : "")")
+    }
+    return ends
+  }
+
+  @Test func shortSegmentsKeepToRequests() {
+    let whole = RequestCutter(limit: 2 << 20)
+    #expect(cuts(whole, 100 << 10..<5000 << 10) == ["2148|", "4196|", "5000|"])
+    let short = RequestCutter(limit: 2 << 20, Shortening(to: 512 << 10) { true })
+    #expect(
+      cuts(short, 100 << 10..<5000 << 10) == [
+        "512", "1024", "1536", "2048", "2148|", "2560", "3072", "3584", "4096", "4196|", "4608", "5000|",
+      ])
+    // What was decided when a request began holds for all of it.
+    let answers = Mutex([true, false, true])
+    let changing = RequestCutter(
+      limit: 2 << 20, Shortening(to: 1 << 20) { answers.withLock { $0.removeFirst() } })
+    #expect(cuts(changing, 0..<5000 << 10) == ["1024", "2048|", "4096|", "5000|"])
   }
 
   @Test(arguments: [1, 4, 16])

@@ -336,7 +336,7 @@ package struct VolumeRestorer: Sendable {
     let parser = BodyParser(header, isSeekable: input.isSeekable, isStrictlyAscending: isStream)
     let source = RestoreSource(
       input, bodyOffset: header.bodyOffset, parser, rescues: rescues, warn: report.line)
-    let engine = CopyEngine(workers: max(2, min(8, processorCount())), bufferSize: pieceSize)
+    let engine = CopyEngine(bufferSize: pieceSize)
     try engine.run(
       RestoreSelection(source, pieceSize: pieceSize), from: source,
       to: RestoreSink(self, source, report, pieceSize: pieceSize))

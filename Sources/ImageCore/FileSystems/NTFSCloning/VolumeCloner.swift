@@ -32,7 +32,7 @@ package struct VolumeCloner: Sendable {
     // The kernel writes to one file for one at a time.
     let isShared = source.triesSharing()
     let engine = CopyEngine(
-      workers: isShared ? 1 : max(2, min(8, processorCount())),
+      workers: isShared ? 1 : CopyEngine.usualWorkers,
       bufferSize: work.isImage ? geometry.imageBufferSize : geometry.bufferSize)
     if let header {
       let sink = ImageCloneSink(target, header, work, report)

@@ -130,13 +130,13 @@ package struct E2imageWriter {
   ///
   /// - Throws: what cannot be read with the part concerned, as in `… while writing inode table`; failed writes in their own
   ///   words.
-  package func run(workers: Int) throws(ImageError) {
+  package func run() throws(ImageError) {
     let blockSize = volume.superblock.blockSize
     if case .stream = output { try write(header.bytes, at: 0) }
     let padding = [UInt8](repeating: 0, count: blockSize - ExtSuperblock.size)
     try write(volume.superblock.bytes + padding, at: layout.superblockOffset)
     try write(volume.groups.bytes, at: layout.descriptorOffset)
-    try writeTables(workers: workers)
+    try writeTables()
     let bitmaps = ExtBitmaps(volume)
     try writeMaps(at: layout.blockMapOffset, upTo: layout.inodeMapOffset) { (group) throws(ImageError) in
       do throws(ImageError) {
@@ -155,14 +155,14 @@ package struct E2imageWriter {
     if case .file = output { try write(header.bytes, at: 0) }
   }
 
-  private func writeTables(workers: Int) throws(ImageError) {
+  private func writeTables() throws(ImageError) {
     let selection: InodeTableSelection
     do throws(ImageError) {
       selection = try InodeTableSelection(volume)
     } catch {
       throw error.suffixed("while writing inode table")
     }
-    var engine = CopyEngine(workers: workers, bufferSize: ExtBlockSelection.pieceSize)
+    var engine = CopyEngine(bufferSize: ExtBlockSelection.pieceSize)
     engine.readFailure = { error, _ in error.suffixed("while writing inode table") }
     try engine.run(
       selection, from: WholeVolumeSource(volume),

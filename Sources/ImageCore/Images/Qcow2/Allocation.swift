@@ -100,6 +100,14 @@ extension Refcounts {
     return start
   }
 
+  /// Size in bytes of what lies between the cursor and the end of its refcount block, if all of that is free: within it no
+  /// allocation needs a new block, and none finds a hole that would do for a shorter one.
+  func orderlySpace() throws(ImageError) -> UInt64 {
+    let part = part(cursor..<cursor + blockEntries)
+    guard let block = try block(part.index), width.firstUsed(block.words, part.range) == nil else { return 0 }
+    return UInt64(part.range.count) << clusterBits
+  }
+
   /// Number of free clusters from the start of `range` (not empty) on, at most its length.
   private func freeRun(_ range: Range<UInt64>) throws(ImageError) -> UInt64 {
     var position = range.lowerBound

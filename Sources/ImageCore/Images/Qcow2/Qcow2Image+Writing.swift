@@ -170,6 +170,11 @@ extension Qcow2Image: WritableDiskImage {
 
   public var allocationUnit: UInt64 { header.hasSubclusters ? header.subclusterSize : header.clusterSize }
 
+  public var orderlySpace: UInt64 {
+    let space = try? tables.withLock { (tables) throws(ImageError) in try tables.writer().refcounts.orderlySpace() }
+    return space ?? 0
+  }
+
   public var readsAsZeros: Bool {
     let isPreallocated = tables.withLock { $0.isPreallocated }
     return !isPreallocated || ((dataStorage as? any WritableStorage)?.growsWithZeros ?? false)
