@@ -220,17 +220,22 @@ public final class FileStorage: WritableStorage {
     guard offset < end, let start = off_t(exactly: offset) else {
       return StorageExtent(length: limit, isData: false)
     }
+    let data = try dataStart(at: offset, limit: limit)
+    if data > offset { return StorageExtent(length: min(data, end) - offset, isData: false) }
     let most = min(limit, end - offset)
-    if isDevice { return StorageExtent(length: most, isData: true) }
-    let data = lseek(number, start, SEEK_DATA)
-    if data < 0 {
-      // ENXIO: nothing but a hole up to the end. Anything else: the file system cannot tell.
-      return StorageExtent(length: most, isData: errno != ENXIO)
-    }
-    if data > start { return StorageExtent(length: min(most, UInt64(data - start)), isData: false) }
-    let hole = lseek(number, start, SEEK_HOLE)
+    let hole = isDevice ? -1 : lseek(number, start, SEEK_HOLE)
     guard hole > start else { return StorageExtent(length: most, isData: true) }
     return StorageExtent(length: min(most, UInt64(hole - start)), isData: true)
+  }
+
+  public func dataStart(at offset: UInt64, limit: UInt64) throws(ImageError) -> UInt64 {
+    let last = offset.saturatingAdd(limit)
+    guard offset < length, let start = off_t(exactly: offset) else { return last }
+    if isDevice { return offset }
+    let data = lseek(number, start, SEEK_DATA)
+    // ENXIO: nothing but a hole up to the end. Anything else: the file system cannot tell.
+    if data < 0 { return errno == ENXIO ? last : offset }
+    return min(last, UInt64(data))
   }
 
   // MARK: Writing

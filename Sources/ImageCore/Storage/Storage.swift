@@ -39,6 +39,9 @@ public protocol Storage: AnyObject, Sendable {
   func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError)
   /// The longest run of one kind that begins at `offset`, at most `limit` (> 0) bytes. Past the end: a hole.
   func extent(at offset: UInt64, limit: UInt64) throws(ImageError) -> StorageExtent
+  /// Where data begins at or behind `offset`: at most `limit` bytes behind it, whatever is there. Cheaper than
+  /// ``extent(at:limit:)``, which has to find where the data ends.
+  func dataStart(at offset: UInt64, limit: UInt64) throws(ImageError) -> UInt64
   /// Says that `range` is going to be read soon; advice only.
   func prefetch(_ range: Range<UInt64>)
 }
@@ -63,6 +66,11 @@ public protocol WritableStorage: Storage {
 
 extension Storage {
   public func prefetch(_ range: Range<UInt64>) {}
+
+  public func dataStart(at offset: UInt64, limit: UInt64) throws(ImageError) -> UInt64 {
+    let extent = try extent(at: offset, limit: limit)
+    return extent.isData ? offset : offset + extent.length
+  }
 
   /// The `count` bytes at `offset`, as an array; zeros past the end. For metadata whose size has been checked.
   package func readArray(at offset: UInt64, count: Int) throws(ImageError) -> [UInt8] {

@@ -120,9 +120,10 @@ package struct ExtBitmaps: Sendable {
     _ block: UInt64, isUnused: Bool, into bytes: inout MutableRawSpan, otherwise failure: ImageError
   ) throws(ImageError) {
     if isUnused || block == 0 || block >= superblock.blockCount { return }
+    let offset = block * UInt64(superblock.blockSize)
+    guard volume.contains(offset..<offset + UInt64(superblock.blockSize)) else { throw failure }
     do throws(ImageError) {
-      let whole = try volume.readBlock(block)
-      bytes.copy(whole.rawBytes.slice(0..<bytes.byteCount), at: 0)
+      try volume.read(into: &bytes, at: offset)
     } catch {
       throw failure
     }

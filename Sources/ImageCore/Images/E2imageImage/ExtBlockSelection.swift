@@ -122,33 +122,27 @@ package final class PiecewiseBlockSelection: Selection {
 
 /// What is known about the holes of the file that holds a volume; asks for large stretches, and remembers the answer.
 struct HoleMap {
-  private var known: Range<UInt64> = 0..<0
-  private var isData = true
+  /// Where the hole ends in which, or in front of which, the last segment lay: bytes of the file system.
+  private var dataStart: UInt64 = 0
 
-  /// The segment that begins at `offset` of the file system: a piece of data, or all of a hole in whole blocks.
+  /// The segment that begins at `offset` of the file system: a piece that begins with data, or all of a hole in whole
+  /// blocks. Holes within a piece are read: to look for each would take longer.
   mutating func segment(at offset: UInt64, length: UInt64, _ volume: ExtVolume) -> Segment {
     let piece = min(length, UInt64(ExtBlockSelection.pieceSize))
     var segment = Segment(offset: offset, length: piece, kind: .data)
     // Beyond the end there is no hole but an error, which reading finds.
     guard volume.contains(offset..<offset + piece) else { return segment }
-    if !known.contains(offset) {
-      guard
-        let extent = try? volume.storage.extent(
-          at: volume.start + offset, limit: volume.storage.length - volume.start - offset)
-      else { return segment }
-      known = offset..<offset + extent.length
-      isData = extent.isData
+    if dataStart <= offset {
+      let place = volume.start + offset
+      guard let start = try? volume.storage.dataStart(at: place, limit: volume.storage.length - place) else {
+        return segment
+      }
+      dataStart = start - volume.start
     }
-    let size = UInt64(volume.superblock.blockSize)
-    let available = known.upperBound - offset
-    if isData {
-      // Up to the next hole, in whole blocks.
-      segment.length = min(piece, available.roundedUp(to: size) ?? piece)
-    } else if available >= size {
+    let hole = (dataStart - offset).roundedDown(to: UInt64(volume.superblock.blockSize))
+    if hole > 0 {
       segment.kind = .zero
-      segment.length = min(length, available.roundedDown(to: size))
-    } else {
-      segment.length = min(piece, size)
+      segment.length = min(length, hole)
     }
     return segment
   }
