@@ -23,8 +23,10 @@ struct Installation {
       throw .failure(ImageError("\(arguments.device) is the image itself"))
     }
     try stopping("while installing \(arguments.image)") { () throws(ImageError) in
+      let installer = ImageInstaller(image, device)
+      try installer.check()
       do throws(ImageError) {
-        try ImageInstaller(image, device).run(time: installationTime())
+        try installer.run(time: installationTime())
       } catch {
         throw error.errno == 0 ? error : .system(error.errno)
       }

@@ -52,8 +52,11 @@ struct Qcow2Output {
     guard superblock.byteCount >> (2 * UInt64(superblock.blockSize.trailingZeroBitCount) - 3) < 1 << 31 else {
       throw .failure(ExtError.noMemory.suffixed("while allocating l1 table"))
     }
+    // The refcount table is as large as the counter says. One that is far beyond what there is comes of damage.
+    let available = min(superblock.byteCount, volume.storage.length) / UInt64(superblock.blockSize)
+    let markCount = min(blocks.markCount, max(1 << 30, 4 * available))
     let bound = ExtQcow2Layout(
-      blockSize: superblock.blockSize, blockCount: superblock.blockCount, markCount: blocks.markCount,
+      blockSize: superblock.blockSize, blockCount: superblock.blockCount, markCount: markCount,
       storedCount: stored)
     guard bound.exceedsCounter else { return bound }
     // A larger refcount table moves everything behind it. It has to be needed for what is stored, which blocks of zeros
@@ -65,7 +68,7 @@ struct Qcow2Output {
       throw .failure(error)
     }
     return ExtQcow2Layout(
-      blockSize: superblock.blockSize, blockCount: superblock.blockCount, markCount: blocks.markCount,
+      blockSize: superblock.blockSize, blockCount: superblock.blockCount, markCount: markCount,
       storedCount: exact.count, tableCount: ExtQcow2Layout.tableCount(exact, blockSize: superblock.blockSize))
   }
 

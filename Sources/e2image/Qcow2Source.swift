@@ -27,8 +27,11 @@ struct Qcow2Source {
     var options = OpenOptions()
     options.format = "qcow2"
     options.forceShare = true
+    // Reading needs neither counts nor snapshots: what is wrong with those does not matter.
+    options.isCheck = true
     do throws(ImageError) {
       let image = try opener.openWithoutPrefix(name, options)
+      try checkTables(head.rawBytes, storage)
       return Qcow2Source(name: name, image: image, arguments: arguments, voice: voice)
     } catch {
       throw .failure(failure(error, name, arguments))
@@ -44,9 +47,25 @@ struct Qcow2Source {
     guard (9...21).contains(bits) else { throw corrupted }
     let clusterSize = UInt64(1) << UInt64(bits)
     let size: UInt64 = head.bigEndian(at: 24)
-    guard head.bigEndian(at: 40, as: UInt64.self) % clusterSize == 0,
+    guard head.bigEndian(at: 40, as: UInt64.self) % clusterSize == 0, size % 512 == 0,
       UInt64(u32(36)) <= (size >> (2 * UInt64(bits) - 3)).saturatingAdd(clusterSize)
     else { throw corrupted }
+  }
+
+  /// Checks that the L1 table and the L2 tables that it names are in the file: what lies behind the end reads as zeros,
+  /// and would pass for a disk without data.
+  private static func checkTables(_ head: RawSpan, _ storage: any Storage) throws(ImageError) {
+    let clusterSize = UInt64(1) << UInt64(head.bigEndian(at: 20, as: UInt32.self))
+    let size: UInt64 = head.bigEndian(at: 24)
+    let count = min(
+      UInt64(head.bigEndian(at: 36, as: UInt32.self)), size.dividedUp(by: clusterSize * clusterSize / 8))
+    let offset: UInt64 = head.bigEndian(at: 40)
+    guard offset.saturatingAdd(count * 8) <= storage.length else { throw ExtError.shortRead }
+    let table = try storage.readArray(at: offset, count: Int(count * 8))
+    for index in 0..<Int(count) {
+      let entry = table.rawBytes.bigEndian(at: index * 8, as: UInt64.self) & 0x00FF_FFFF_FFFF_FE00
+      guard entry == 0 || entry.saturatingAdd(clusterSize) <= storage.length else { throw ExtError.shortRead }
+    }
   }
 
   private static func failure(_ error: ImageError, _ name: String, _ arguments: Arguments) -> ImageError {

@@ -18,4 +18,10 @@ extension FixedWidthInteger where Self: UnsignedInteger {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? .max : sum
   }
+
+  /// The product, or the largest value of the type where it would not fit.
+  @inlinable package func saturatingMultiply(by other: Self) -> Self {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? .max : product
+  }
 }

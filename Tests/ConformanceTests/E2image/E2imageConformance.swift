@@ -21,6 +21,10 @@ import Testing
     try await Conformance.compare("e2image", table: "e2image-damage", e2imageDamageCases)
   }
 
+  @Test func hostileInput() async throws {
+    try await Conformance.compare("e2image", table: "e2image-hostile", e2imageHostileCases)
+  }
+
   @Test func volumes() async throws {
     try await Conformance.compare("e2image", table: "e2image-volumes", e2imageVolumeCases)
   }

@@ -74,23 +74,33 @@ enum BlockMap {
   }
 }
 
-/// How many blocks of maps may still be read in a scan: there are no more than blocks in the device, and a map whose parts
-/// lead to each other over and over is not followed for ever.
+/// How many blocks of maps may still be read: a map has no more than the device, and one whose parts lead to each other over
+/// and over is not followed for ever. Each inode has its own, so that a damaged one takes nothing from the others; what all
+/// of them have together is still bounded.
 final class BlockMapBudget {
+  private let share: UInt64
+  /// What is left of all.
   private var left: UInt64
+  /// What inodes that are being walked have spent.
+  private var spent: [UInt32: UInt64] = [:]
 
   init(_ volume: ExtVolume) {
     let length = volume.storage.length
     // A hole has no map; a device does not say what it has.
     let allocated = volume.storage.allocatedSize.flatMap { $0 > 0 ? min($0, length) : nil } ?? length
-    left = 2 * (allocated / UInt64(volume.superblock.blockSize)) + 1024
+    share = 2 * (allocated / UInt64(volume.superblock.blockSize)) + 1024
+    left = share.saturatingMultiply(by: 16)
   }
 
   /// Takes one block off.
   ///
   /// - Throws: `error` when nothing is left.
-  func spend(otherwise error: ImageError) throws(ImageError) {
-    guard left > 0 else { throw error }
+  func spend(of inode: UInt32, otherwise error: ImageError) throws(ImageError) {
+    guard left > 0, spent[inode, default: 0] < share else { throw error }
     left -= 1
+    spent[inode, default: 0] += 1
   }
+
+  /// Forgets who has spent what: other inodes come.
+  func renew() { spent.removeAll(keepingCapacity: true) }
 }

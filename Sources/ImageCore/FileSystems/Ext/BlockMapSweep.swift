@@ -25,7 +25,8 @@ final class BlockMapSweep {
 
   /// What the sweep tells: blocks that a map holds, in no particular order, and what is wrong with one.
   enum Event {
-    case item(BlockMapItem)
+    /// An item, and how often the map names it.
+    case item(BlockMapItem, times: UInt64)
     case damage(ImageError)
   }
 
@@ -39,6 +40,14 @@ final class BlockMapSweep {
     var depth: Int
     /// Those blocks, from the root on, in a tree of extents: one that leads back to them is a cycle.
     var path: InlineArray<4, UInt64> = [0, 0, 0, 0]
+    /// How often the map leads here in the same way: more than once in a damaged one only.
+    var times: UInt64 = 1
+
+    /// Whether `other` is the same part of the same map.
+    func isSame(as other: Part) -> Bool {
+      block == other.block && owner.inode == other.owner.inode && level == other.level && depth == other.depth
+        && path.indices.allSatisfy { path[$0] == other.path[$0] }
+    }
   }
 
   /// Parts that lie near each other: they are read in one request.
@@ -72,10 +81,10 @@ final class BlockMapSweep {
 
   /// Takes the root of a map (60 bytes); its parts are read later.
   func begin(_ inode: ExtInode, _ map: RawSpan, _ owner: Owner, _ tell: (Event) -> Void) {
-    if inode.translatorBlock != 0 { tell(.item(.index(inode.translatorBlock))) }
+    if inode.translatorBlock != 0 { tell(.item(.index(inode.translatorBlock), times: 1)) }
     let root = Part(block: 0, owner: owner, level: 0, depth: 0)
     guard inode.hasExtents else {
-      BlockMap.forEachRun(of: map.slice(0..<48)) { tell(.item($0)) }
+      BlockMap.forEachRun(of: map.slice(0..<48)) { tell(.item($0, times: 1)) }
       for level in 1...3 {
         add(UInt64(map.littleEndian(at: 44 + level * 4, as: UInt32.self)), to: &pending, below: root, level, tell)
       }
@@ -95,6 +104,24 @@ final class BlockMapSweep {
     if parts.isEmpty { return }
     var buffer = Buffer(windowSize)
     sweep(parts, &buffer, tell)
+    budget.renew()
+  }
+
+  /// In the order of the device; what a map names more than once is there once.
+  private func ordered(_ parts: [Part]) -> [Part] {
+    let parts = parts.sorted {
+      $0.block != $1.block ? $0.block < $1.block : ($0.owner.inode, $0.level) < ($1.owner.inode, $1.level)
+    }
+    var result: [Part] = []
+    result.reserveCapacity(parts.count)
+    for part in parts {
+      if let last = result.last, last.isSame(as: part) {
+        result[result.count - 1].times = last.times.saturatingAdd(part.times)
+      } else {
+        result.append(part)
+      }
+    }
+    return result
   }
 
   // MARK: One sweep
@@ -102,7 +129,7 @@ final class BlockMapSweep {
   /// Reads `parts` in ascending order, then what they lead to, or before that where it gets too much. Calls itself for
   /// each level of the deepest map, which are few.
   private func sweep(_ parts: [Part], _ buffer: inout Buffer, _ tell: (Owner, Event) -> Void) {
-    let parts = parts.sorted { $0.block < $1.block }
+    let parts = ordered(parts)
     var children: [Part] = []
     let windows = windows(of: parts)
     for window in windows.prefix(BlockMapSweep.windowsAhead) { prefetch(window) }
@@ -171,7 +198,8 @@ final class BlockMapSweep {
     let isRead = fill(&buffer, with: window)
     for part in parts[window.parts] {
       do throws(ImageError) {
-        try budget.spend(otherwise: part.owner.hasExtents ? ExtError.extentCycle : ExtError.badIndirect)
+        try budget.spend(
+          of: part.owner.inode, otherwise: part.owner.hasExtents ? ExtError.extentCycle : ExtError.badIndirect)
         if isRead {
           let start = Int(part.block - window.blocks.lowerBound) * size
           try take(part, buffer.bytes.slice(start..<start + size), &children, tell)
@@ -192,7 +220,7 @@ final class BlockMapSweep {
   ) throws(ImageError) {
     guard part.owner.hasExtents else {
       if part.level == 0 {
-        BlockMap.forEachRun(of: bytes) { tell(part.owner, .item($0)) }
+        BlockMap.forEachRun(of: bytes) { tell(part.owner, .item($0, times: part.times)) }
         return
       }
       for offset in stride(from: 0, to: bytes.byteCount, by: 4) {
@@ -214,11 +242,12 @@ final class BlockMapSweep {
     _ block: UInt64, to children: inout [Part], below part: Part, _ level: Int, _ tell: (Event) -> Void
   ) {
     if block == 0 { return }
-    tell(.item(.index(block)))
+    tell(.item(.index(block), times: part.times))
     guard (volume.superblock.firstDataBlock..<volume.superblock.blockCount).contains(block) else {
       return tell(.damage(ExtError.badIndirect))
     }
-    children.append(Part(block: block, owner: part.owner, level: UInt16(level - 1), depth: part.depth + 1))
+    children.append(
+      Part(block: block, owner: part.owner, level: UInt16(level - 1), depth: part.depth + 1, times: part.times))
   }
 
   /// Takes a node of a tree of extents, or its root.
@@ -227,12 +256,15 @@ final class BlockMapSweep {
   ) {
     for entry in 0..<header.entryCount {
       if part.level == 0 {
-        tell(.item(BlockMap.extent(node, entry)))
+        tell(.item(BlockMap.extent(node, entry), times: part.times))
         continue
       }
       let block = BlockMap.child(node, entry)
-      tell(.item(.index(block)))
-      var child = Part(block: block, owner: part.owner, level: part.level - 1, depth: part.depth + 1, path: part.path)
+      tell(.item(.index(block), times: part.times))
+      var child = part
+      child.block = block
+      child.level -= 1
+      child.depth += 1
       if part.depth > 0 {
         // The part itself is on the path of what is below it.
         let isCycle = part.block == block || (0..<part.depth - 1).contains { part.path[$0] == block }

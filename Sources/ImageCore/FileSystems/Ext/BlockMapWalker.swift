@@ -16,12 +16,13 @@ struct BlockMapWalker {
   ///
   /// - Returns: what is wrong with the first such part; of several trees of indirect blocks, with the last.
   func walk(_ inode: ExtInode, _ map: RawSpan, _ visit: (BlockMapItem) -> Void) -> ImageError? {
+    budget.renew()
     if inode.translatorBlock != 0 { visit(.index(inode.translatorBlock)) }
     return inode.hasExtents ? walkExtents(map, visit) : walkIndirect(map, visit)
   }
 
   private func read(_ block: UInt64, otherwise error: ImageError) throws(ImageError) -> [UInt8] {
-    try budget.spend(otherwise: error)
+    try budget.spend(of: 0, otherwise: error)
     return try volume.readBlock(block)
   }
 

@@ -69,11 +69,9 @@ package struct ExtBitmaps: Sendable {
     }
   }
 
-  /// Whether the bitmaps fit their blocks.
+  /// Whether the bitmaps fit their blocks, and can be put one behind the other.
   private func check() throws(ImageError) {
-    guard superblock.clustersPerGroup / 8 <= UInt64(superblock.blockSize),
-      superblock.inodesPerGroup / 8 <= UInt64(superblock.blockSize)
-    else { throw ExtError.corruptSuperblock }
+    guard superblock.hasWholeBitmaps else { throw ExtError.corruptSuperblock }
   }
 
   /// The block bitmap of a group: an eighth as many bytes as it has clusters.

@@ -50,6 +50,8 @@ package final class ExtScan {
   /// Lines about blocks outside that may still be told: a damaged table of 2^32 of them is not listed.
   private var linesLeft = ExtScan.lineLimit
   package static let lineLimit = 100_000
+  /// Damage that may still be told: there may be 2^32 groups without a table.
+  private var damageLeft = ExtScan.lineLimit
   /// How much of an inode table is read at once, in bytes.
   private static let windowSize = 1 << 20
 
@@ -92,14 +94,15 @@ package final class ExtScan {
 
   /// Marks a run of blocks of the volume itself, and tells which of them are outside.
   private func mark(_ first: UInt64, _ count: UInt64) {
-    if !markQuietly(first, count) { tellOutside(first, count, .inUse) }
+    if !markQuietly(first, count) { tellOutside(first, count, [.inUse]) }
   }
 
   /// Marks a run of blocks.
   ///
+  /// - Parameter times: how often a map names them.
   /// - Returns: whether all of them are in the file system; the others are not marked, but counted.
-  private func markQuietly(_ first: UInt64, _ count: UInt64) -> Bool {
-    found.markCount &+= count
+  private func markQuietly(_ first: UInt64, _ count: UInt64, times: UInt64 = 1) -> Bool {
+    found.markCount = found.markCount.saturatingAdd(count.saturatingMultiply(by: times))
     guard count > 0 else { return true }
     if let inside = inside(first, count) { found.clusters.insert(inside) }
     return isInside(first, count)
@@ -118,23 +121,25 @@ package final class ExtScan {
     return start < end ? start..<end : nil
   }
 
-  /// Names those of `count` blocks one by one, in order, that are not in the file system.
-  private func tellOutside(_ first: UInt64, _ count: UInt64, _ map: Map) {
+  /// Names those of `count` blocks one by one, in order, that are not in the file system and belong in these maps.
+  private func tellOutside(_ first: UInt64, _ count: UInt64, _ maps: [Map]) {
     guard count > 0, !isInside(first, count) else { return }
     let bits = clusterBits
     let last = first.saturatingAdd(count - 1)
-    if first >> bits < valid.lowerBound { tellOutside(first...min(last, (valid.lowerBound << bits) - 1), map) }
-    if last >> bits >= valid.upperBound { tellOutside(max(first, valid.upperBound << bits)...last, map) }
+    if first >> bits < valid.lowerBound { tellOutside(first...min(last, (valid.lowerBound << bits) - 1), maps) }
+    if last >> bits >= valid.upperBound { tellOutside(max(first, valid.upperBound << bits)...last, maps) }
   }
 
-  private func tellOutside(_ blocks: ClosedRange<UInt64>, _ map: Map) {
+  private func tellOutside(_ blocks: ClosedRange<UInt64>, _ maps: [Map]) {
     for block in blocks {
-      guard linesLeft > 0 else { return }
-      linesLeft -= 1
-      report(
-        .outside(
-          "Illegal block number passed to ext2fs_mark_block_bitmap #\(block >> clusterBits) for \(map.rawValue)"))
-      if linesLeft == 0 { report(.outside("Further illegal block numbers are not listed")) }
+      for map in maps {
+        guard linesLeft > 0 else { return }
+        linesLeft -= 1
+        report(
+          .outside(
+            "Illegal block number passed to ext2fs_mark_block_bitmap #\(block >> clusterBits) for \(map.rawValue)"))
+        if linesLeft == 0 { report(.outside("Further illegal block numbers are not listed")) }
+      }
     }
   }
 
@@ -183,7 +188,13 @@ package final class ExtScan {
   /// Tells of damage to a table, behind everything that is to be told of the inodes before it.
   private func damaged(_ error: ImageError, _ text: String) {
     finishSweep()
-    report(.damage(error.suffixed(text)))
+    tell(error.suffixed(text))
+  }
+
+  private func tell(_ damage: ImageError) {
+    guard damageLeft > 0 else { return }
+    damageLeft -= 1
+    report(.damage(damageLeft > 0 ? damage : ImageError("Further damage is not listed")))
   }
 
   /// Looks at the first `used` inodes of a group.
@@ -277,11 +288,11 @@ package final class ExtScan {
 
   private func take(_ event: BlockMapSweep.Event, of owner: BlockMapSweep.Owner) {
     switch event {
-    case .item(.index(let block)):
-      if !markQuietly(block, 1) { trouble(owner.inode, nil) }
-    case .item(.data(let first, let count)):
+    case .item(.index(let block), let times):
+      if !markQuietly(block, 1, times: times) { trouble(owner.inode, nil) }
+    case .item(.data(let first, let count), let times):
       guard owner.takesData, count > 0 else { return }
-      if !markQuietly(first, count) { trouble(owner.inode, nil) }
+      if !markQuietly(first, count, times: times) { trouble(owner.inode, nil) }
       if owner.isDirectory, rule.findsDirectories, let inside = inside(first, count) {
         found.directories.insert(inside)
       }
@@ -316,17 +327,16 @@ package final class ExtScan {
     let bytes = array.rawBytes
     let inode = ExtInode(bytes, inodeRules)
     let map = bytes.slice(ExtInode.map)
-    if inode.attributeBlock != 0 { tellOutside(inode.attributeBlock, 1, .inUse) }
+    if inode.attributeBlock != 0 { tellOutside(inode.attributeBlock, 1, [.inUse]) }
     guard let owner = wanted(inode, map, UInt64(number), superblock.metadataInodes) else { return }
     let damage = walker.walk(inode, map) { item in
       switch item {
-      case .index(let block): tellOutside(block, 1, .inUse)
+      case .index(let block): tellOutside(block, 1, [.inUse])
       case .data(let first, let count):
         guard owner.takesData else { return }
-        tellOutside(first, count, .inUse)
-        if owner.isDirectory, rule.findsDirectories { tellOutside(first, count, .scramble) }
+        tellOutside(first, count, owner.isDirectory && rule.findsDirectories ? [.inUse, .scramble] : [.inUse])
       }
     }
-    if let damage = damage ?? found { report(.damage(damage.suffixed("while iterating over inode \(number)"))) }
+    if let damage = damage ?? found { tell(damage.suffixed("while iterating over inode \(number)")) }
   }
 }

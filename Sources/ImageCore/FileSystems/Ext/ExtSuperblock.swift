@@ -106,10 +106,24 @@ package struct ExtSuperblock: Sendable, Equatable {
   package var inodeTableBlocks: UInt64 {
     (inodesPerGroup * UInt64(inodeSize)).dividedUp(by: UInt64(blockSize))
   }
+  /// Whether each group's bitmaps are whole bytes, and no more than a block.
+  package var hasWholeBitmaps: Bool {
+    [clustersPerGroup, inodesPerGroup].allSatisfy { $0 % 8 == 0 && $0 / 8 <= UInt64(blockSize) }
+  }
   /// The valid positions of the block bitmaps: clusters, or blocks without bigalloc.
   package var clusters: Range<UInt64> { firstDataBlock >> clusterBits..<((blockCount - 1) >> clusterBits) + 1 }
   /// Size of a cluster in bytes, at most 2^29.
   package var clusterSize: UInt64 { UInt64(blockSize) << clusterBits }
+
+  /// Whether the descriptors can be held in memory, and a file of `length` bytes can have them; asked before they are.
+  ///
+  /// - Throws: `Memory allocation failed` for more than any file system has, the text of a short read where they are not.
+  package func checkDescriptors(in length: UInt64) throws(ImageError) {
+    let size = descriptorBlockCount * UInt64(blockSize)
+    if size > 1 << 36 { throw ExtError.noMemory }
+    if size > length { throw ExtError.shortRead }
+    if size > 1 << 32 { throw ExtError.noMemory }
+  }
 
   /// The first block of a group (within the file system).
   package func firstBlock(ofGroup group: UInt64) -> UInt64 { firstDataBlock + group * blocksPerGroup }

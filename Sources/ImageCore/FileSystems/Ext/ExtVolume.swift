@@ -51,8 +51,7 @@ package final class ExtVolume: Sendable {
     let size = UInt64(superblock.blockSize)
     let count = superblock.descriptorBlockCount
     let first = base ?? superblock.firstDataBlock
-    // What the descriptors take is a small part of what they describe, and must exist.
-    guard count <= max(1 << 25, superblock.blockCount / 8) / size else { throw ExtError.noMemory }
+    try superblock.checkDescriptors(in: storage.length)
     let together = superblock.features.has(.metaGroups) ? min(superblock.firstMetaGroup, count) : count
     var bytes: [UInt8] = []
     bytes.reserveCapacity(Int(count * size))

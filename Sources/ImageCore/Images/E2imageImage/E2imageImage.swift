@@ -68,10 +68,9 @@ public final class E2imageImage: DiskImage {
       (header.blockMapOffset, layout.blockMapOffset), (header.inodeMapOffset, layout.inodeMapOffset),
     ]
     guard offsets.allSatisfy({ $0.0 == UInt32(truncatingIfNeeded: $0.1) }) else { throw ExtError.corruptSuperblock }
-    guard superblock.clustersPerGroup / 8 <= size, superblock.inodesPerGroup / 8 <= size,
-      superblock.clustersPerGroup % 8 == 0, superblock.inodesPerGroup % 8 == 0
-    else { throw ExtError.corruptSuperblock }
+    guard superblock.hasWholeBitmaps else { throw ExtError.corruptSuperblock }
     guard storage.length >= layout.end else { throw ExtError.shortRead }
+    try superblock.checkDescriptors(in: storage.length)
     let descriptors = try storage.readArray(
       at: layout.descriptorOffset, count: Int(superblock.descriptorBlockCount * size))
     groups = ExtGroups(superblock, descriptors, distrustsUnused: false)

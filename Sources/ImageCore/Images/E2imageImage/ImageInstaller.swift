@@ -18,15 +18,19 @@ package final class ImageInstaller {
   private var superblock: ExtSuperblock { image.superblock }
   private var blockSize: UInt64 { UInt64(superblock.blockSize) }
 
-  /// Writes everything.
-  ///
-  /// - Parameter time: what the superblock shall say about when it was written, in seconds since 1970.
-  package func run(time: UInt64) throws(ImageError) {
+  /// Checks that every group has a place for its inodes.
+  package func check() throws(ImageError) {
     for number in 0..<superblock.groupCount {
       let group = image.groups[number]
       if group.inodeTable == 0 { throw ExtError.missingTable }
       if image.groups.isTableOutside(group) { throw ExtError.tableOutside }
     }
+  }
+
+  /// Writes everything; ``check()`` comes before.
+  ///
+  /// - Parameter time: what the superblock shall say about when it was written, in seconds since 1970.
+  package func run(time: UInt64) throws(ImageError) {
     let tables = TableSink(image, device)
     try CopyEngine(workers: 2, bufferSize: ExtBlockSelection.pieceSize)
       .run(TableSelection(image), from: ImageBytes(image.storage), to: tables)
