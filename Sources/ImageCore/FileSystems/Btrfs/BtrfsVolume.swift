@@ -19,7 +19,7 @@ package struct BtrfsDevice: Sendable {
 
 /// A file system on one or more devices: reads what logical addresses stand for. Safe to use from many threads.
 package struct BtrfsVolume: Sendable {
-  /// The superblock of the device that was named.
+  /// The superblock of the device that was named, or of one that was written to when that was away.
   package let superblock: BtrfsSuperblock
   /// How blocks are checksummed.
   package let algorithm: ChecksumAlgorithm
@@ -54,6 +54,21 @@ package struct BtrfsVolume: Sendable {
     guard let chunk = chunks.chunk(containing: address) else { return 0 }
     if chunk.item.type.profile == .raid6 { return min(chunk.item.dataStripeCount + 2, BtrfsVolume.rebuildLimit) }
     return min(chunk.item.mirrorCount, BtrfsVolume.copyLimit)
+  }
+
+  /// The ways to read what lies at an address, those last whose device has missed writes: what has no checksum cannot
+  /// tell.
+  package func mirrors(at address: UInt64) -> [Int] {
+    guard let chunk = chunks.chunk(containing: address) else { return [] }
+    let isParity = chunk.item.type.profile == .raid5 || chunk.item.type.profile == .raid6
+    func isStale(_ mirror: Int) -> Bool {
+      if isParity && mirror > 1 { return false }
+      let piece = chunk.piece(at: address, mirror: mirror)
+      guard let device = devices[piece.device], device.superblock.fsid == superblock.fsid else { return false }
+      return device.superblock.generation < superblock.generation
+    }
+    let all = 1...max(mirrorCount(at: address), 1)
+    return all.filter { !isStale($0) } + all.filter(isStale)
   }
 
   /// Fills `bytes` with what lies at a logical address, from one of the copies.

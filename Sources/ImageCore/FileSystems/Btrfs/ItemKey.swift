@@ -77,6 +77,7 @@ package enum ObjectID {
   package static let deviceTree: UInt64 = 4
   package static let fileSystemTree: UInt64 = 5
   package static let checksumTree: UInt64 = 7
+  package static let quotaTree: UInt64 = 8
   package static let uuidTree: UInt64 = 9
   package static let freeSpaceTree: UInt64 = 10
   package static let blockGroupTree: UInt64 = 11
@@ -84,6 +85,8 @@ package enum ObjectID {
   package static let devices: UInt64 = 1
   /// The object of all chunk items.
   package static let firstChunk: UInt64 = 256
+  /// −9: the tree that data is moved with.
+  package static let dataRelocationTree = UInt64(bitPattern: -9)
   /// −6: the log trees.
   package static let treeLog = UInt64(bitPattern: -6)
 }

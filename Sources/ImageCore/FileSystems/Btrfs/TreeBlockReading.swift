@@ -14,17 +14,26 @@ package enum TreeBlockState: Sendable, Equatable {
 
 /// What is known about a tree block before it is read.
 package struct TreeBlockExpectation: Sendable, Equatable {
+  /// When another generation than the expected one is worth a line.
+  package enum GenerationReport: Sendable {
+    case never
+    /// The reference keeps roots in memory, and looks at them once.
+    case once
+    /// It looks at other blocks anew whenever a search passes them.
+    case always
+  }
+
   /// The transaction that wrote it.
   package var generation: UInt64?
   /// Its level.
   package var level: UInt8?
-  /// Whether another generation is worth a line.
-  package var reportsGeneration = false
+  /// When another generation is worth a line.
+  package var generationReport = GenerationReport.never
 
-  package init(generation: UInt64? = nil, level: UInt8? = nil, reportsGeneration: Bool = false) {
+  package init(generation: UInt64? = nil, level: UInt8? = nil, generationReport: GenerationReport = .never) {
     self.generation = generation
     self.level = level
-    self.reportsGeneration = reportsGeneration
+    self.generationReport = generationReport
   }
 }
 
@@ -34,6 +43,8 @@ package struct TreeBlockReport: Sendable, Equatable {
   package let address: UInt64
   /// Lines in their order, as they are printed.
   package var lines: [String] = []
+  /// What is said when the block is met again, in place of ``lines``.
+  package var repeatedLines: [String] = []
 
   package init(_ address: UInt64) { self.address = address }
 }
@@ -126,6 +137,9 @@ extension BtrfsVolume {
     }
     if let bestLine { report.lines.append(bestLine) }
     finish(&report, last, best.state)
+    if expectation.generationReport == .always, report.lines.last == BtrfsVolume.ignoringGeneration {
+      report.repeatedLines = report.lines.suffix(2)
+    }
     guard best.mirror > 0, (try? read(into: &block, at: address, mirror: best.mirror)) != nil else {
       block.fill(0..<block.byteCount)
       return .lost
@@ -140,6 +154,8 @@ extension BtrfsVolume {
     case .address, .fileSystem, .level, .itemCount: .lost
     }
   }
+
+  private static let ignoringGeneration = "Ignoring transid failure"
 
   private func rank(_ state: TreeBlockState) -> Int {
     switch state {
@@ -157,7 +173,7 @@ extension BtrfsVolume {
     case .checksum(let stored, let computed):
       report.lines.append(
         "checksum verify failed on \(report.address) wanted 0x\(stored.hexadecimal) found 0x\(computed.hexadecimal)")
-    case .generation(let found) where expectation.reportsGeneration:
+    case .generation(let found) where expectation.generationReport != .never:
       report.lines.append(
         "parent transid verify failed on \(report.address) wanted \(expectation.generation ?? 0) found \(found)")
     case .contents(.emptyNode): break
@@ -183,7 +199,7 @@ extension BtrfsVolume {
     case .itemCount(let found):
       report.lines.append("bad tree block \(report.address), invalid nr_items: \(found)")
     case .generation:
-      if !report.lines.isEmpty { report.lines.append("Ignoring transid failure") }
+      if !report.lines.isEmpty { report.lines.append(BtrfsVolume.ignoringGeneration) }
     case .contents(.emptyNode):
       report.lines.append("bad tree block \(report.address), invalid nr_items: 0")
     case .contents, .otherLevel, nil: break

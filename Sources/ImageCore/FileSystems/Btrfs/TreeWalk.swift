@@ -38,15 +38,24 @@ package struct TreeWalk {
   private let volume: BtrfsVolume
   /// The blocks met so far.
   private var visited = AddressSet()
-  /// Whether something could not be read.
+  /// The block that is looked at, and those above it.
+  private var path: [UInt64] = []
+  /// Whether something could not be read, or leads nowhere.
   package private(set) var isIncomplete = false
   /// Whether keys or pointers of a block were not what they should be: something may have been passed over.
   package private(set) var isDisorderly = false
   private let report: (TreeBlockReport) -> Void
+  private let generationReport: TreeBlockExpectation.GenerationReport
 
-  /// - Parameter report: takes what there is to say about blocks, also of those that were read in the end.
-  package init(_ volume: BtrfsVolume, report: @escaping (TreeBlockReport) -> Void) {
+  /// - Parameters:
+  ///   - generationReport: when other generations of blocks below the roots are worth a line.
+  ///   - report: takes what there is to say about blocks, also of those that were read in the end.
+  package init(
+    _ volume: BtrfsVolume, generationReport: TreeBlockExpectation.GenerationReport = .never,
+    report: @escaping (TreeBlockReport) -> Void
+  ) {
     self.volume = volume
+    self.generationReport = generationReport
     self.report = report
   }
 
@@ -55,25 +64,42 @@ package struct TreeWalk {
   /// - Parameters:
   ///   - start: children whose keys all lie before it are passed over.
   ///   - readsLeaves: whether leaves are needed; else only their addresses are found, in the nodes above.
-  ///   - met: takes the address of each block before it is read.
+  ///   - reportsRoot: whether another generation of the root is worth a line.
+  ///   - met: takes the address of each block before it is read, and the transaction that wrote it, where that is known.
   ///   - leaf: takes each leaf that could be read, with the number of its items, all of whose data lies within the block.
   package mutating func visit(
     _ root: TreeRoot, from start: ItemKey = ItemKey(0, ItemType(rawValue: 0), 0), readsLeaves: Bool,
-    met: (UInt64) throws(ImageError) -> Void = { _ in },
+    reportsRoot: Bool = true, met: (UInt64, UInt64?) throws(ImageError) -> Void = { _, _ in },
     leaf: (inout TreeWalk, RawSpan, Int) throws(ImageError) -> Void = { _, _, _ in }
   ) throws(ImageError) {
+    // A tree may be visited from within another one.
+    let outerPath = path
+    path = []
+    defer { path = outerPath }
     try descend(
-      root.address, TreeBlockExpectation(generation: root.generation, level: root.level, reportsGeneration: true),
-      start, readsLeaves: readsLeaves, met, leaf)
+      root.address,
+      TreeBlockExpectation(
+        generation: root.generation, level: root.level, generationReport: reportsRoot ? .once : .never), nil, start,
+      readsLeaves: readsLeaves, met, leaf)
   }
 
+  /// Tells that something that belongs to the tree was not found.
+  package mutating func markIncomplete() { isIncomplete = true }
+
   private mutating func descend(
-    _ address: UInt64, _ expectation: TreeBlockExpectation, _ start: ItemKey, readsLeaves: Bool,
-    _ met: (UInt64) throws(ImageError) -> Void, _ leaf: (inout TreeWalk, RawSpan, Int) throws(ImageError) -> Void
+    _ address: UInt64, _ expectation: TreeBlockExpectation, _ firstKey: ItemKey?, _ start: ItemKey, readsLeaves: Bool,
+    _ met: (UInt64, UInt64?) throws(ImageError) -> Void,
+    _ leaf: (inout TreeWalk, RawSpan, Int) throws(ImageError) -> Void
   ) throws(ImageError) {
-    guard visited.insert(address) else { return }
-    try met(address)
+    guard visited.insert(address) else {
+      // Trees share blocks, but none lies below itself.
+      if path.contains(address) { isIncomplete = true }
+      return
+    }
+    try met(address, expectation.generation)
     if expectation.level == 0 && !readsLeaves { return }
+    path.append(address)
+    defer { path.removeLast() }
     var buffer = Buffer(volume.nodeSize)
     var block = buffer.mutableBytes
     var found = TreeBlockReport(address)
@@ -84,6 +110,12 @@ package struct TreeWalk {
       isIncomplete = true
       return
     }
+    // The key that leads to a block is that of its first item.
+    if let firstKey, header.itemCount > 0, firstKey != ItemKey(buffer.bytes, at: TreeBlockHeader.size) {
+      isDisorderly = true
+    }
+    // Only a tree without items has an empty block.
+    if header.itemCount == 0, path.count > 1 || !header.isLeaf { isIncomplete = true }
     if state == .malformed, volume.contentsFault(of: buffer.bytes, header) != nil { isDisorderly = true }
     if header.isLeaf {
       guard (0..<header.itemCount).allSatisfy({ LeafItem(buffer.bytes, $0).range(nodeSize: volume.nodeSize) != nil })
@@ -105,7 +137,9 @@ package struct TreeWalk {
         volume.prefetch(wanted.dropFirst(index).prefix(window).map { $0.address..<$0.address.saturatingAdd(size) })
       }
       try descend(
-        pointer.address, TreeBlockExpectation(generation: pointer.generation, level: level), start,
+        pointer.address,
+        TreeBlockExpectation(generation: pointer.generation, level: level, generationReport: generationReport),
+        pointer.key, start,
         readsLeaves: readsLeaves, met, leaf)
     }
   }

@@ -42,6 +42,40 @@ extension BtrfsVolume {
   package static func open(
     _ device: BtrfsDevice, beside path: String?, notify: Notify, report: (TreeBlockReport) -> Void
   ) throws(ImageError) -> BtrfsVolume {
+    var search = DeviceSearch(beside: path)
+    let blockDevices = device.superblock.deviceCount > 1 ? search.blockDevices : []
+    let newest = blockDevices.first { isNewer($0, than: device) } ?? device
+    var volume = try load(newest, named: device, &search, notify: notify, report: report)
+    // Files are looked at where a device is missing.
+    if let newer = volume.devices.values.filter({ isNewer($0, than: newest) }).max(by: { isNewer($1, than: $0) }) {
+      volume = try load(newer, named: device, &search, notify: notify, report: report)
+    }
+    for id in volume.missingDevices { notify(.line("warning, device \(id) is missing")) }
+    for (id, other) in volume.devices.sorted(by: { $0.key < $1.key })
+    where other.superblock.fsid == volume.superblock.fsid
+      && other.superblock.generation < volume.superblock.generation
+    {
+      notify(
+        .warning(
+          "device \(id) has missed writes, its superblock is of generation \(other.superblock.generation), "
+            + "not \(volume.superblock.generation)"))
+    }
+    return volume
+  }
+
+  /// Whether another device of the same file system was written to when this one was away.
+  private static func isNewer(_ other: BtrfsDevice, than device: BtrfsDevice) -> Bool {
+    other.superblock.fsid == device.superblock.fsid && other.item.id != device.item.id
+      && other.superblock.generation > device.superblock.generation
+  }
+
+  /// - Parameters:
+  ///   - device: the one whose superblock counts.
+  ///   - named: the one that is there in any case.
+  private static func load(
+    _ device: BtrfsDevice, named: BtrfsDevice, _ search: inout DeviceSearch, notify: Notify,
+    report: (TreeBlockReport) -> Void
+  ) throws(ImageError) -> BtrfsVolume {
     try check(device.superblock, notify: notify)
     var volume: BtrfsVolume
     do throws(ImageError) {
@@ -50,13 +84,12 @@ extension BtrfsVolume {
       notify(.error(error.message))
       throw failure
     }
-    var search = DeviceSearch(beside: path)
+    volume.devices[named.item.id] = named
     volume.addDevices(from: &search)
     try volume.loadSystemChunks(notify: notify)
     volume.addDevices(from: &search)
     try volume.loadChunkTree(notify: notify, report: report)
     volume.addDevices(from: &search)
-    for id in volume.missingDevices { notify(.line("warning, device \(id) is missing")) }
     return volume
   }
 
@@ -172,6 +205,8 @@ extension BtrfsVolume {
       notify(.error("cannot read chunk root"))
       isDamaged = true
     }
+    // An empty leaf may have a right checksum.
+    if leaves.chunks.isEmpty { isDamaged = true }
     if isDamaged {
       scanTreeBlocks(in: .system) { _, block in
         let header = TreeBlockHeader(block)
@@ -198,7 +233,7 @@ extension BtrfsVolume {
     var buffer = Buffer(nodeSize)
     var block = buffer.mutableBytes
     var found = TreeBlockReport(superblock.chunkRoot)
-    let expectation = TreeBlockExpectation(generation: superblock.chunkRootGeneration, reportsGeneration: true)
+    let expectation = TreeBlockExpectation(generation: superblock.chunkRootGeneration, generationReport: .once)
     let state = readTreeBlock(superblock.chunkRoot, into: &block, expectation, report: &found)
     if !found.lines.isEmpty { report(found) }
     return state == .good || state == .malformed
@@ -246,6 +281,7 @@ extension BtrfsVolume {
   package var dumpedSuperblock: BtrfsSuperblock {
     let others = devices.values.filter {
       $0.item.uuid != superblock.device.uuid && $0.superblock.fsid == superblock.fsid
+        && $0.superblock.generation == superblock.generation
     }
     return others.max { $0.item.id < $1.item.id }?.superblock ?? superblock
   }

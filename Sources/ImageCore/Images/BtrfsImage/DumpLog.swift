@@ -20,9 +20,13 @@ package final class DumpLog: Sendable {
 
   /// Tells a block's trouble.
   package func report(_ report: TreeBlockReport) {
-    guard !report.lines.isEmpty, state.withLock({ $0.reported.insert(report.address) }) else { return }
-    for line in report.lines { notify(.line(line)) }
+    guard !report.lines.isEmpty else { return }
+    let isNew = state.withLock { $0.reported.insert(report.address) }
+    for line in isNew ? report.lines : report.repeatedLines { notify(.line(line)) }
   }
+
+  /// Tells no more of a block than what is said each time it is met.
+  package func markReported(_ address: UInt64) { state.withLock { _ = $0.reported.insert(address) } }
 
   /// Tells something that makes the dump incomplete.
   package func damage(_ text: String) {

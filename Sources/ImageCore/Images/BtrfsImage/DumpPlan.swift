@@ -18,6 +18,8 @@ package struct DumpPlan: Sendable {
     /// Size in bytes before compression.
     package let length: UInt32
     package let kind: Kind
+    /// Number of tree blocks that were added before.
+    fileprivate let firstBlock: UInt32
   }
 
   /// A run of items that one worker handles, or a part of an item that is too long for that.
@@ -35,12 +37,11 @@ package struct DumpPlan: Sendable {
   /// The longest extent of data that the format of the file system has, in bytes.
   package static let dataLimit: UInt64 = 128 << 20
 
-  /// The transactions that wrote the roots of trees, by the roots' addresses: of several copies the one that has it is
-  /// taken.
-  package var rootGenerations: [UInt64: UInt64] = [:]
+  /// The transactions that wrote the tree blocks, in the order in which these were added; 0 where that is not known.
+  private var generations: [UInt64] = []
   /// The items; the superblock is the first.
   package private(set) var items: [Item] = []
-  private var pending: (start: UInt64, size: UInt64, kind: Kind)?
+  private var pending: (start: UInt64, size: UInt64, kind: Kind, firstBlock: Int)?
   private let splitsData: Bool
 
   /// A plan that holds nothing yet.
@@ -49,8 +50,11 @@ package struct DumpPlan: Sendable {
   ///   since a stream is made in one go; uncompressed, version 0 has one item.
   package init(splitsData: Bool) { self.splitsData = splitsData }
 
-  /// Adds a run of bytes: it is merged with the one before where they touch (btrfs-image §10.3).
-  package mutating func add(_ address: UInt64, _ length: UInt64, _ kind: Kind) {
+  /// Adds a run of bytes, or one tree block: it is merged with the one before where they touch (btrfs-image §10.3).
+  ///
+  /// - Parameter generation: the transaction that wrote a tree block, where it is known: of several copies the one that
+  ///   has it is taken.
+  package mutating func add(_ address: UInt64, _ length: UInt64, _ kind: Kind, generation: UInt64? = nil) {
     var (address, length) = (address, length)
     if kind == .data && splitsData {
       while length > DumpPlan.itemLimit {
@@ -60,25 +64,35 @@ package struct DumpPlan: Sendable {
       }
     }
     if length > 0 { append(address, length, kind) }
+    if kind == .treeBlocks { generations.append(generation ?? 0) }
   }
 
   private mutating func append(_ address: UInt64, _ length: UInt64, _ kind: Kind) {
     if let last = pending, last.kind == kind, last.size + length <= DumpPlan.itemLimit,
       last.start + last.size == address
     {
-      pending = (last.start, last.size + length, kind)
+      pending = (last.start, last.size + length, kind, last.firstBlock)
     } else {
       flush()
-      pending = (address, length, kind)
+      pending = (address, length, kind, generations.count)
     }
   }
 
   /// Ends the last item. To be called when everything has been added.
   package mutating func flush() {
     if let pending {
-      items.append(Item(address: pending.start, length: UInt32(clamping: pending.size), kind: pending.kind))
+      items.append(
+        Item(
+          address: pending.start, length: UInt32(clamping: pending.size), kind: pending.kind,
+          firstBlock: UInt32(clamping: pending.firstBlock)))
     }
     pending = nil
+  }
+
+  /// The transaction that wrote a tree block of an item, the first of which is 0; nil where it is not known.
+  package func generation(of item: Item, block: Int) -> UInt64? {
+    let index = Int(item.firstBlock) + block
+    return index < generations.count && generations[index] > 0 ? generations[index] : nil
   }
 
   /// Cuts the plan into batches of at most `limit` bytes (at least ``itemLimit``).

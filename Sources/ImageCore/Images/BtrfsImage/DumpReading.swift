@@ -26,7 +26,7 @@ struct DumpReading: Sendable {
         bytes.copy(superblock.rawBytes, at: position)
       case .treeBlocks:
         var part = bytes.slice(position..<position + count)
-        readTreeBlocks(item.address, of: plan, into: &part, &findings)
+        readTreeBlocks(item, of: plan, into: &part, &findings)
       case .data:
         var part = bytes.slice(position..<position + count)
         readData(item.address + UInt64(batch.skipped), into: &part, &findings)
@@ -47,22 +47,22 @@ struct DumpReading: Sendable {
 
   @_lifetime(bytes: copy bytes)
   private func readTreeBlocks(
-    _ address: UInt64, of plan: DumpPlan, into bytes: inout MutableRawSpan, _ findings: inout Findings
+    _ item: DumpPlan.Item, of plan: DumpPlan, into bytes: inout MutableRawSpan, _ findings: inout Findings
   ) {
     let size = volume.nodeSize
     // All of it at once, and one by one only what is not good.
-    let isRead = (try? volume.read(into: &bytes, at: address, mirror: 1)) != nil
+    let isRead = (try? volume.read(into: &bytes, at: item.address, mirror: 1)) != nil
     for offset in stride(from: 0, to: bytes.byteCount, by: size) {
-      let place = address + UInt64(offset)
+      let place = item.address + UInt64(offset)
       var block = bytes.slice(offset..<offset + size)
       var state = TreeBlockState.good
-      let generation = plan.rootGenerations[place]
+      let generation = plan.generation(of: item, block: offset / size)
       let isOther = generation.map { $0 != TreeBlockHeader(block.bytes).generation } ?? false
       if !isRead || isOther || !volume.isGood(block.bytes, at: place) {
         var report = TreeBlockReport(place)
         state = volume.readTreeBlock(place, into: &block, TreeBlockExpectation(generation: generation), report: &report)
         findings.reports.append(report)
-        // Where no copy has the generation, which has been told when the root was met, any that is sound will do.
+        // Where no copy has the generation, any that is sound will do: what is to be told of it has been told.
         if state == .malformed, isOther, volume.isGood(block.bytes, at: place) { state = .good }
       }
       switch state {
@@ -85,7 +85,8 @@ struct DumpReading: Sendable {
 
   @_lifetime(bytes: copy bytes)
   private func readData(_ address: UInt64, into bytes: inout MutableRawSpan, _ findings: inout Findings) {
-    for mirror in 1...3 where (try? volume.read(into: &bytes, at: address, mirror: mirror)) != nil { return }
+    for mirror in volume.mirrors(at: address)
+    where (try? volume.read(into: &bytes, at: address, mirror: mirror)) != nil { return }
     bytes.fill(0..<bytes.byteCount)
     findings.damages.append("\(bytes.byteCount) bytes at \(address) cannot be read, zeros are stored")
   }

@@ -42,7 +42,8 @@ package struct MetadataSurvey {
     var survey = MetadataSurvey(volume, plan, log)
     survey.plan.add(BtrfsSuperblock.offsets[0], UInt64(BtrfsSuperblock.size), .superblock)
     if volume.isDamaged { log.markIncomplete() }
-    let rootTree = survey.readRootTree()
+    let opened = survey.openTrees()
+    let rootTree = survey.readRootTree(opened)
     var walk = TreeWalk(volume) { log.report($0) }
     switch method {
     case .walk:
@@ -50,10 +51,11 @@ package struct MetadataSurvey {
     case .extentTree(let includesData):
       survey.readExtentTree(rootTree.extentTree, includesData: includesData)
     }
-    if volume.superblock.logRoot != 0 {
-      let root = TreeRoot(
-        address: volume.superblock.logRoot, generation: volume.superblock.generation &+ 1)
-      survey.addLogTrees(root, &walk)
+    if let logTree = survey.logTree { survey.addLogTrees(logTree, &walk) }
+    // The reference looks for the space cache last; walking, it has met the root tree's blocks before.
+    for report in rootTree.reports {
+      if case .walk = method, !report.repeatedLines.isEmpty { log.markReported(report.address) }
+      log.report(report)
     }
     for extent in rootTree.cacheExtents { survey.addData(extent.lowerBound, extent.upperBound - extent.lowerBound) }
     survey.plan.flush()
@@ -62,12 +64,16 @@ package struct MetadataSurvey {
 
   // MARK: What is added
 
-  private mutating func addTreeBlock(_ address: UInt64) {
-    let size = UInt64(volume.nodeSize)
-    let (end, overflow) = address.addingReportingOverflow(size)
-    guard !overflow, address % UInt64(volume.superblock.sectorSize) == 0, volume.isMapped(address..<end),
-      !(address..<end).contains(BtrfsSuperblock.offsets[0])
-    else {
+  /// A tree block, and the transaction that wrote it, where it is known.
+  private struct FoundBlock {
+    let address: UInt64
+    var generation: UInt64?
+  }
+
+  private mutating func add(_ block: FoundBlock) { addTreeBlock(block.address, generation: block.generation) }
+
+  private mutating func addTreeBlock(_ address: UInt64, generation: UInt64? = nil) {
+    guard canHoldTreeBlock(address) else {
       var report = TreeBlockReport(address)
       let sectorSize = UInt64(volume.superblock.sectorSize)
       report.lines.append(
@@ -78,7 +84,13 @@ package struct MetadataSurvey {
       hasBadPointer = true
       return log.markIncomplete()
     }
-    plan.add(address, size, .treeBlocks)
+    plan.add(address, UInt64(volume.nodeSize), .treeBlocks, generation: generation)
+  }
+
+  private func canHoldTreeBlock(_ address: UInt64) -> Bool {
+    let (end, overflow) = address.addingReportingOverflow(UInt64(volume.nodeSize))
+    return !overflow && address % UInt64(volume.superblock.sectorSize) == 0 && volume.isMapped(address..<end)
+      && !(address..<end).contains(BtrfsSuperblock.offsets[0])
   }
 
   private mutating func addData(_ address: UInt64, _ length: UInt64) {
@@ -104,12 +116,47 @@ package struct MetadataSurvey {
     TreeRoot(address: volume.superblock.chunkRoot, generation: volume.superblock.chunkRootGeneration)
   }
 
-  /// What the root tree says: where the extent tree is, and the extents of the version 1 space cache in key order.
-  private mutating func readRootTree() -> (extentTree: TreeRoot?, cacheExtents: [Range<UInt64>]) {
-    var extents: [Range<UInt64>] = []
+  /// The tree that leads to the log trees; nil where there is none.
+  private var logTree: TreeRoot? {
+    let superblock = volume.superblock
+    if superblock.logRoot == 0 { return nil }
+    return TreeRoot(address: superblock.logRoot, generation: superblock.generation &+ 1)
+  }
+
+  /// What the root tree says.
+  private struct RootTree {
+    /// Where the extent tree is.
+    var extentTree: TreeRoot?
+    /// The extents of the version 1 space cache in key order.
+    var cacheExtents: [Range<UInt64>] = []
+    /// What there is to say about its blocks.
+    var reports: [TreeBlockReport] = []
+  }
+
+  /// Looks at the roots of the trees that the reference opens, in its order; returns those that the root tree leads to.
+  private func openTrees() -> [UInt64: TreeRoot] {
+    var search = OpeningSearch(volume, log)
     var roots: [UInt64: TreeRoot] = [:]
-    let log = log
-    var walk = TreeWalk(volume) { log.report($0) }
+    for tree in MetadataSurvey.openedTrees {
+      if tree == ObjectID.fileSystemTree {
+        if let logTree { checkRoot(logTree, of: ObjectID.treeLog) }
+        if let blockGroups = roots[ObjectID.extentTree] { search.passBlockGroups(of: blockGroups) }
+      }
+      guard let root = search.root(of: tree, in: rootTree) else { continue }
+      roots[tree] = root
+      checkRoot(root, of: tree)
+    }
+    return roots
+  }
+
+  /// Reads the root tree.
+  ///
+  /// - Parameter opened: the trees whose roots have been looked at.
+  private mutating func readRootTree(_ opened: [UInt64: TreeRoot]) -> RootTree {
+    var found = RootTree()
+    var roots: [UInt64: TreeRoot] = [:]
+    var reports: [TreeBlockReport] = []
+    var walk = TreeWalk(volume, generationReport: .always) { reports.append($0) }
     let nodeSize = volume.nodeSize
     try? walk.visit(
       rootTree, readsLeaves: true,
@@ -118,31 +165,35 @@ package struct MetadataSurvey {
           let item = LeafItem(leaf, index)
           guard let range = item.range(nodeSize: nodeSize) else { continue }
           let data = leaf.slice(range)
-          if item.key.type == .rootItem, MetadataSurvey.openedTrees.contains(item.key.objectID),
-            roots[item.key.objectID] == nil
-          {
+          if item.key.type == .rootItem, roots[item.key.objectID] == nil {
             roots[item.key.objectID] = TreeRoot(rootItem: data)
           }
-          if item.key.type == .extentData, let extent = MetadataSurvey.regularExtent(data) { extents.append(extent) }
+          if item.key.type == .extentData, let extent = MetadataSurvey.regularExtent(data) {
+            found.cacheExtents.append(extent)
+          }
         }
       })
-    if walk.isIncomplete {
+    if walk.isIncomplete || walk.isDisorderly || MetadataSurvey.necessaryTrees.contains(where: { roots[$0] == nil }) {
       log.markIncomplete()
       isRootTreeSound = false
     }
-    for root in [self.rootTree, chunkTree] { plan.rootGenerations[root.address] = root.generation }
-    for tree in MetadataSurvey.openedTrees {
-      guard let root = roots[tree] else { continue }
-      checkRoot(root, of: tree)
-      plan.rootGenerations[root.address] = root.generation
+    for tree in MetadataSurvey.openedTrees where opened[tree] == nil {
+      if let root = roots[tree] { checkRoot(root, of: tree) }
     }
-    return (roots[ObjectID.extentTree], extents)
+    found.extentTree = opened[ObjectID.extentTree] ?? roots[ObjectID.extentTree]
+    found.reports = reports
+    return found
   }
 
   /// The trees whose roots a file system is opened with, in that order.
   private static let openedTrees = [
     ObjectID.extentTree, ObjectID.checksumTree, ObjectID.freeSpaceTree, ObjectID.deviceTree, ObjectID.uuidTree,
-    ObjectID.fileSystemTree,
+    ObjectID.quotaTree, ObjectID.fileSystemTree,
+  ]
+
+  /// The trees that every file system has.
+  private static let necessaryTrees = [
+    ObjectID.extentTree, ObjectID.deviceTree, ObjectID.fileSystemTree, ObjectID.dataRelocationTree,
   ]
 
   /// Looks whether a tree begins where its root item says.
@@ -151,7 +202,7 @@ package struct MetadataSurvey {
     var block = buffer.mutableBytes
     var report = TreeBlockReport(root.address)
     let state = volume.readTreeBlock(
-      root.address, into: &block, TreeBlockExpectation(generation: root.generation, reportsGeneration: true),
+      root.address, into: &block, TreeBlockExpectation(generation: root.generation, generationReport: .once),
       report: &report)
     log.report(report)
     let level = TreeBlockHeader(buffer.bytes).level
@@ -177,13 +228,13 @@ package struct MetadataSurvey {
       log.note(.error("extent root not found: -2"))
       return addEverything(known: [])
     }
-    var found: [UInt64] = []
+    var found: [FoundBlock] = []
     var isSound = true
     var limit = MetadataSurvey.firstAddress
     var data: [Range<UInt64>] = []
     var last: ItemKey?
     let nodeSize = volume.nodeSize
-    var walk = TreeWalk(volume) { log.report($0) }
+    var walk = TreeWalk(volume, generationReport: .always) { log.report($0) }
     try? walk.visit(
       root, from: ItemKey(MetadataSurvey.firstAddress, .extentItem, 0), readsLeaves: true,
       leaf: { _, leaf, count in
@@ -192,7 +243,11 @@ package struct MetadataSurvey {
           // A key that is too large would hide all extents behind it.
           if let last, last >= item.key { isSound = false }
           last = item.key
-          guard item.key.type == .extentItem || item.key.type == .metadataItem, item.key.objectID >= limit else {
+          if !ExtentItem.types.contains(item.key.type.rawValue) { isSound = false }
+          guard item.key.type == .extentItem || item.key.type == .metadataItem else { continue }
+          guard item.key.objectID >= limit else {
+            // Extents do not overlap: the length of the one before is wrong.
+            if limit > MetadataSurvey.firstAddress { isSound = false }
             continue
           }
           let length = item.key.type == .metadataItem ? UInt64(nodeSize) : item.key.offset
@@ -213,14 +268,17 @@ package struct MetadataSurvey {
               isSound = false
               continue
             }
-            found.append(item.key.objectID)
+            found.append(
+              FoundBlock(
+                address: item.key.objectID,
+                generation: leaf.littleEndian(at: range.lowerBound + ExtentItem.generationOffset)))
           } else if includesData, flags & ExtentItem.data != 0 {
             data.append(item.key.objectID..<item.key.objectID.saturatingAdd(length))
           }
           limit = item.key.objectID.saturatingAdd(length)
         }
       })
-    if walk.isIncomplete || walk.isDisorderly || !isSound {
+    if walk.isIncomplete || walk.isDisorderly || !isSound || found.isEmpty {
       addEverything(known: found)
     } else {
       addInOrder(found, data)
@@ -230,37 +288,39 @@ package struct MetadataSurvey {
   }
 
   /// Adds blocks and file contents in the order of their addresses.
-  private mutating func addInOrder(_ blocks: [UInt64], _ data: [Range<UInt64>]) {
+  private mutating func addInOrder(_ blocks: [FoundBlock], _ data: [Range<UInt64>]) {
     var next = 0
     for extent in data {
-      while next < blocks.count, blocks[next] < extent.lowerBound {
-        addTreeBlock(blocks[next])
+      while next < blocks.count, blocks[next].address < extent.lowerBound {
+        add(blocks[next])
         next += 1
       }
       addData(extent.lowerBound, extent.upperBound - extent.lowerBound)
     }
-    for block in blocks[next...] { addTreeBlock(block) }
+    for block in blocks[next...] { add(block) }
   }
 
   /// Adds the blocks that are known, and those that all trees lead to: the extent tree alone does not tell them.
-  private mutating func addEverything(known: [UInt64]) {
+  private mutating func addEverything(known: [FoundBlock]) {
     log.damage("the extent tree is damaged, all trees are walked as with -w")
     var found = known
     var seen = AddressSet()
-    for address in known { _ = seen.insert(address) }
+    for block in known { _ = seen.insert(block.address) }
     let log = log
     var walk = TreeWalk(volume) { log.report($0) }
+    var leadsNowhere = false
     for root in [chunkTree, rootTree] {
-      follow(root, &walk) { _, address in
-        if seen.insert(address) { found.append(address) }
+      follow(root, &walk) { survey, address, generation in
+        if !survey.canHoldTreeBlock(address) { leadsNowhere = true }
+        if seen.insert(address) { found.append(FoundBlock(address: address, generation: generation)) }
       }
     }
-    if walk.isIncomplete || !isRootTreeSound {
+    if walk.isIncomplete || leadsNowhere || !isRootTreeSound {
       scan { address in
-        if seen.insert(address) { found.append(address) }
+        if seen.insert(address) { found.append(FoundBlock(address: address)) }
       }
     }
-    for address in found.sorted() { addTreeBlock(address) }
+    for block in found.sorted(by: { $0.address < $1.address }) { add(block) }
   }
 
   /// Finds every tree block that is left, for trees that cannot be followed.
@@ -274,12 +334,12 @@ package struct MetadataSurvey {
   private mutating func walkTrees(_ walk: inout TreeWalk) {
     var seen = AddressSet()
     for root in [chunkTree, rootTree] {
-      follow(root, &walk) { survey, address in
+      follow(root, &walk) { survey, address, generation in
         _ = seen.insert(address)
-        survey.addTreeBlock(address)
+        survey.addTreeBlock(address, generation: generation)
       }
     }
-    guard walk.isIncomplete || hasBadPointer else { return }
+    guard walk.isIncomplete || hasBadPointer || !isRootTreeSound else { return }
     var found: [UInt64] = []
     scan { address in
       if seen.insert(address) { found.append(address) }
@@ -291,12 +351,15 @@ package struct MetadataSurvey {
   private mutating func addLogTrees(_ root: TreeRoot, _ walk: inout TreeWalk) {
     let isAllFound = walk.isIncomplete
     var seen = AddressSet()
-    follow(root, &walk) { survey, address in
+    var count = 0
+    follow(root, &walk) { survey, address, generation in
       _ = seen.insert(address)
-      survey.addTreeBlock(address)
+      count += 1
+      survey.addTreeBlock(address, generation: generation)
     }
     // Trees that could not be followed before have made us look at all blocks already.
-    guard walk.isIncomplete, !isAllFound else { return }
+    // The tree of the log trees leads to one at least.
+    guard walk.isIncomplete || count < 2, !isAllFound else { return }
     log.damage("the log tree cannot be followed to its end, all metadata chunks are searched for its blocks")
     var found: [UInt64] = []
     let generation = volume.superblock.generation
@@ -311,19 +374,27 @@ package struct MetadataSurvey {
 
   /// Walks a tree, and those that its root items lead to.
   private mutating func follow(
-    _ root: TreeRoot, _ walk: inout TreeWalk, _ add: (inout MetadataSurvey, UInt64) -> Void
+    _ root: TreeRoot, _ walk: inout TreeWalk, _ add: (inout MetadataSurvey, UInt64, UInt64?) -> Void
   ) {
     var survey = self
     let nodeSize = volume.nodeSize
     try? walk.visit(
-      root, readsLeaves: true, met: { address in add(&survey, address) },
+      root, readsLeaves: true, met: { address, generation in add(&survey, address, generation) },
       leaf: { (walk, leaf, count) throws(ImageError) in
         for index in 0..<count {
           let item = LeafItem(leaf, index)
-          guard item.key.type == .rootItem, let range = item.range(nodeSize: nodeSize) else { continue }
-          guard let root = TreeRoot(rootItem: leaf.slice(range)) else { continue }
+          guard item.key.type == .rootItem, let range = item.range(nodeSize: nodeSize) else {
+            // The tree of the log trees holds nothing else.
+            if TreeBlockHeader(leaf).owner == ObjectID.treeLog { walk.markIncomplete() }
+            continue
+          }
+          guard let root = TreeRoot(rootItem: leaf.slice(range)) else {
+            walk.markIncomplete()
+            continue
+          }
           try walk.visit(
-            TreeRoot(address: root.address), readsLeaves: false, met: { address in add(&survey, address) })
+            TreeRoot(address: root.address, generation: root.generation), readsLeaves: false, reportsRoot: false,
+            met: { address, generation in add(&survey, address, generation) })
         }
       })
     if walk.isIncomplete { log.markIncomplete() }
@@ -333,8 +404,11 @@ package struct MetadataSurvey {
 
 /// What an item of the extent tree begins with (btrfs-image §6).
 private enum ExtentItem {
+  /// What the extent tree holds: extents, references to them, block groups.
+  static let types: Set<UInt8> = [168, 169, 172, 176, 178, 180, 182, 184, 192]
   /// References, generation, flags: 8 bytes each.
   static let size = 24
+  static let generationOffset = 8
   static let flagsOffset = 16
   static let data: UInt64 = 1
   static let treeBlock: UInt64 = 2
