@@ -11,12 +11,16 @@
 //
 //   FAULT_READ=path:offset:length[,offset:length...]  reading these bytes of the file fails with EIO, whatever call does it
 //
+//   FAULT_READ_LOG=path:log  offset and length of each read of the file, or of what the kernel is asked to read ahead, are
+//                     appended to the log, a line each, in the order in which they are asked for
+//
 // Counted are pwrite, fdatasync, fsync and ftruncate, on regular files only; with FAULT_KILL also the other calls that
 // change a file: pwritev, fallocate, posix_fallocate, copy_file_range.
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -132,18 +136,36 @@ int posix_fallocate(int fd, off_t offset, off_t length) {
 
 int posix_fallocate64(int fd, off64_t offset, off64_t length) { return posix_fallocate(fd, offset, length); }
 
+// Whether a descriptor is of the file whose path is the first `length` bytes of `text`.
+static int is_named(int fd, const char *text, size_t length) {
+  char path[256];
+  if (length >= sizeof path) return 0;
+  memcpy(path, text, length);
+  path[length] = 0;
+  struct stat wanted, status;
+  if (stat(path, &wanted) != 0 || fstat(fd, &status) != 0) return 0;
+  return wanted.st_dev == status.st_dev && wanted.st_ino == status.st_ino;
+}
+
+// Notes a read in the log.
+static void note_read(int fd, off_t offset, size_t count) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  static int log = -1;
+  const char *text = getenv("FAULT_READ_LOG");
+  const char *name = text == NULL ? NULL : strchr(text, ':');
+  if (name == NULL || offset < 0 || !is_named(fd, text, (size_t)(name - text))) return;
+  pthread_mutex_lock(&lock);
+  if (log < 0) log = open(name + 1, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  if (log >= 0) dprintf(log, "%lld %zu\n", (long long)offset, count);
+  pthread_mutex_unlock(&lock);
+}
+
 // How many of `count` bytes at `offset` of a file can be read before the first bad one; -1 when there is none among them.
 static ssize_t readable(int fd, off_t offset, size_t count) {
   const char *text = getenv("FAULT_READ");
   if (text == NULL || offset < 0) return -1;
-  char path[256];
   size_t length = strcspn(text, ":");
-  if (length >= sizeof path) return -1;
-  memcpy(path, text, length);
-  path[length] = 0;
-  struct stat wanted, status;
-  if (stat(path, &wanted) != 0 || fstat(fd, &status) != 0) return -1;
-  if (wanted.st_dev != status.st_dev || wanted.st_ino != status.st_ino) return -1;
+  if (!is_named(fd, text, length)) return -1;
   ssize_t first = -1;
   for (const char *next = text + length; *next != 0;) {
     char *end;
@@ -165,12 +187,15 @@ static int unreadable(void) {
 }
 
 ssize_t read(int fd, void *buffer, size_t count) {
-  ssize_t good = readable(fd, lseek(fd, 0, SEEK_CUR), count);
+  off_t place = lseek(fd, 0, SEEK_CUR);
+  note_read(fd, place, count);
+  ssize_t good = readable(fd, place, count);
   if (good == 0) return unreadable();
   return REAL(read)(fd, buffer, good < 0 ? count : (size_t)good);
 }
 
 ssize_t pread(int fd, void *buffer, size_t count, off_t offset) {
+  note_read(fd, offset, count);
   ssize_t good = readable(fd, offset, count);
   if (good == 0) return unreadable();
   return REAL(pread)(fd, buffer, good < 0 ? count : (size_t)good, offset);
@@ -181,6 +206,7 @@ ssize_t pread64(int fd, void *buffer, size_t count, off64_t offset) { return pre
 ssize_t preadv(int fd, const struct iovec *places, int count, off_t offset) {
   size_t all = 0;
   for (int index = 0; index < count; index++) all += places[index].iov_len;
+  note_read(fd, offset, all);
   ssize_t good = readable(fd, offset, all);
   if (good == 0) return unreadable();
   if (good < 0) return REAL(preadv)(fd, places, count, offset);
@@ -196,8 +222,18 @@ ssize_t preadv(int fd, const struct iovec *places, int count, off_t offset) {
   return done;
 }
 
+int posix_fadvise(int fd, off_t offset, off_t length, int advice) {
+  if (advice == POSIX_FADV_WILLNEED && length > 0) note_read(fd, offset, (size_t)length);
+  return REAL(posix_fadvise)(fd, offset, length, advice);
+}
+
+int posix_fadvise64(int fd, off64_t offset, off64_t length, int advice) {
+  return posix_fadvise(fd, offset, length, advice);
+}
+
 ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t count, unsigned flags) {
   change(to, NULL, 0, 0);
+  if (from_offset != NULL) note_read(from, *from_offset, count);
   ssize_t good = from_offset == NULL ? -1 : readable(from, *from_offset, count);
   if (good == 0) return unreadable();
   return REAL(copy_file_range)(from, from_offset, to, to_offset, good < 0 ? count : (size_t)good, flags);

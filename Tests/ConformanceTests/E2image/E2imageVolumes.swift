@@ -60,6 +60,18 @@ private let volumes: [(size: String, options: String, mounts: Bool)] = [
   ("256M", "-t ext4 -b 65536 -O ^has_journal,inline_data", false),
 ]
 
+/// Perl that gives the second argument, an empty directory of the file system mounted at the first, an encryption policy of
+/// version 2: AES-256-XTS, AES-256-CTS.
+private let encryption =
+  "sysopen(my $m, $ARGV[0], 0) or die $!; sysopen(my $d, $ARGV[1], 0) or die $!; "
+  + "my $key = pack(\"LLa32LLa32a64\", 2, 0, \"\", 64, 0, \"\", \"Z\" x 64); ioctl($m, 0xC0506617, $key) // die $!; "
+  + "my $policy = pack(\"CCCCx4a16\", 2, 1, 4, 3, substr($key, 8, 16)); ioctl($d, 0x800C6613, $policy) // die $!"
+
+/// Perl that gives a file a tree of hashes: SHA-256, blocks of 4 KiB.
+private let verification =
+  "sysopen(my $f, $ARGV[0], 0) or die $!; my $how = pack(\"LLLLQLLQx88\", 1, 1, 4096, 0, 0, 0, 0, 0); "
+  + "ioctl($f, 0x40806685, $how) // die $!"
+
 /// File systems with a past: full directories, unclean shutdowns, journals, resizing.
 private let histories: [(String, String)] = [
   (
@@ -199,6 +211,42 @@ private let histories: [(String, String)] = [
     rm v.img; make v.img 32M -t ext4 -b 1024 -O casefold,encrypt,verity,stable_inodes -d t; rm -r t
     (echo "sif / flags 0x40081800"; echo "sif /hashed flags 0x180000"; echo "sif /hashed size 100000"; \
     echo "sif /name-1 flags 0x80800") | debugfs -w -f - v.img >/dev/null 2>&1
+    """
+  ),
+  // What the kernel can do is done by it; with one that cannot the volume has the feature alone.
+  (
+    "encrypted directories, files and links",
+    """
+    make v.img 32M -t ext4 -b 4096 -O encrypt,stable_inodes
+    enter v.img; mkdir $m/secret
+    [ ! -e /sys/fs/ext4/features/encryption ] || perl -e '\(encryption)' $m $m/secret
+    (cd $m/secret; \(E2imageScript.tree)); leave
+    """
+  ),
+  (
+    "an encrypted directory with a tree of hashes",
+    """
+    make v.img 48M -t ext4 -b 4096 -N 6000 -O encrypt,stable_inodes
+    enter v.img; mkdir $m/secret
+    [ ! -e /sys/fs/ext4/features/encryption ] || perl -e '\(encryption)' $m $m/secret
+    (cd $m/secret; seq -f %0100g 1 3000 | xargs touch); leave
+    """
+  ),
+  (
+    "a folded directory",
+    """
+    make v.img 32M -t ext4 -b 1024 -O casefold
+    if [ -e /sys/fs/ext4/features/casefold ]; then enter v.img; mkdir $m/d; chattr +F $m/d; \
+    (cd $m/d; \(E2imageScript.tree); seq -f Name-%g 1 2000 | xargs touch); leave; fi
+    """
+  ),
+  (
+    "a verified file",
+    """
+    make v.img 32M -t ext4 -b 4096 -O verity
+    enter v.img; head -c 3000000 /dev/urandom >$m/hashed; sync -f $m
+    [ ! -e /sys/fs/ext4/features/verity ] || perl -e '\(verification)' $m/hashed
+    leave
     """
   ),
   (
