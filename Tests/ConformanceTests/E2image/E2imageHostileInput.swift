@@ -297,7 +297,7 @@ private let qcow2Rows: [Case] =
     ("E-3", "L2 table of 2^55", "patch q.qcow2 1024 u64 0x8080000000000000", shortRead),
     ("E-3", "data behind the end", "patch q.qcow2 5128 u64 0x8000000001000000", shortRead),
     ("E-3", "data at 2^55", "patch q.qcow2 5128 u64 0x8080000000000000", shortRead),
-    ("E-3", "cut off in the L2 tables", "$ truncate -s 576000 q.qcow2", shortRead),
+    ("E-3", "cut off in the last cluster", "$ truncate -s -512 q.qcow2", shortRead),
     ("E-5", "l1_size of 2^31", "patch q.qcow2 36 u32 0x80000000", "Image (q.qcow2) is corrupted\n"),
     ("E-5", "clusters of 4 MiB", "patch q.qcow2 20 u32 22", "Image (q.qcow2) is corrupted\n"),
     ("E-5", "cluster_bits of 32", "patch q.qcow2 20 u32 32", "Image (q.qcow2) is corrupted\n"),

@@ -237,7 +237,7 @@ private let histories: [(String, String)] = [
     """
     make v.img 32M -t ext4 -b 1024 -O casefold
     if [ -e /sys/fs/ext4/features/casefold ]; then enter v.img; mkdir $m/d; chattr +F $m/d; \
-    (cd $m/d; \(E2imageScript.tree); seq -f Name-%g 1 2000 | xargs touch); leave; fi
+    (cd $m/d; seq -f Name-%g 1 2000 | xargs touch; \(E2imageScript.tree)); leave; fi
     """
   ),
   (
