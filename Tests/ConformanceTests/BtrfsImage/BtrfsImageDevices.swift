@@ -2,6 +2,7 @@
 private let volumes: [(name: String, devices: Int)] = [
   ("raid0x2", 2), ("raid0x3", 3), ("raid1x2", 2), ("raid1x3", 3), ("raid1c3", 3), ("raid1c4", 4), ("raid10x4", 4),
   ("raid5x2", 2), ("raid5x3", 3), ("raid6x3", 3), ("raid6x4", 4), ("singlex2", 2), ("dupx2", 2), ("mixedx2", 2),
+  ("blockgroupsx2", 2), ("blockgroupsx4", 4),
 ]
 
 /// Volumes of which some devices may be away, and which.
@@ -45,6 +46,27 @@ let btrfsDeviceCases: [Case] =
       deviation: Deviation("B-3", stdout: "", stderr: lines + lines, status: 0, files: .unchecked))
   }
   + [
+    // A block group tree, on one device and on all.
+    Case(
+      """
+      sh : blockgroupsx4.1.img blockgroupsx4.2.img blockgroupsx4.3.img blockgroupsx4.4.img; mkdir m; cat >look <<'END'
+      mount -r $1 m && find m -mindepth 1 -printf '%P %y %m %U %G %n %s %b %T@ %C@\\n' | sort >$2; umount m
+      END
+      \(btrfsFixtures)/with-devices blockgroupsx4 'btrfs device scan $@ >log; sh look $2 source && btrfs-image $2 a; \
+      btrfs device scan --forget $@' && \
+      btrfs-image -r a r.1.img && btrfs-image -m a t.1.img t.2.img t.3.img t.4.img; \
+      \(btrfsFixtures)/with-devices r 'btrfs check $1 >log 2>&1 && sh look $1 one' && cmp source one; \
+      \(btrfsFixtures)/with-devices t 'btrfs device scan $@ >log && btrfs check $2 >log 2>&1 && sh look $1 four; \
+      btrfs device scan --forget $@' && cmp source four; wc -l <four
+      """,
+      name: "a block group tree restored", fixture: btrfsFixture("blockgroupsx4"),
+      deviation: Deviation(
+        "B-103", stdout: (2...4).map { "update disk super on t.\($0).img devid=\($0)\n" }.joined() + "5060\n",
+        stderr: """
+          WARNING: remapping a chunk that had a super mirror inside of it, clearing space cache so we don't end up with \
+          corruption
+
+          """, status: 0, files: .unchecked)),
     // A device that was away while the file system was written to: what is restored is what the other one holds, whichever
     // of them is named, and also where they are files.
     Case(

@@ -4,6 +4,7 @@ private let volumes = [
   "mixed4k", "datadup", "cachev1", "cachev1single", "cachemixed", "nocache", "nonskinny", "nonskinny4k", "holes",
   "oldest", "quotas", "madequota", "snapshots", "snapshots4k", "reflinks", "zlib", "lzo", "zstd", "noinline",
   "nodatasum", "churn", "balanced", "logtree", "logtree4k", "logtrees", "newuuid", "seed", "rootdir",
+  "blockgroups", "blockgroups4k", "blockgroupslog",
 ]
 
 /// Volumes for every level of compression.

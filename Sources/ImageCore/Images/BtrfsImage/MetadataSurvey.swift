@@ -137,10 +137,12 @@ package struct MetadataSurvey {
   private func openTrees() -> [UInt64: TreeRoot] {
     var search = OpeningSearch(volume, log)
     var roots: [UInt64: TreeRoot] = [:]
-    for tree in MetadataSurvey.openedTrees {
+    for tree in openedTrees {
       if tree == ObjectID.fileSystemTree {
         if let logTree { checkRoot(logTree, of: ObjectID.treeLog) }
-        if let blockGroups = roots[ObjectID.extentTree] { search.passBlockGroups(of: blockGroups) }
+        if let blockGroups = roots[ObjectID.blockGroupTree] ?? roots[ObjectID.extentTree] {
+          search.passBlockGroups(of: blockGroups)
+        }
       }
       guard let root = search.root(of: tree, in: rootTree) else { continue }
       roots[tree] = root
@@ -177,7 +179,7 @@ package struct MetadataSurvey {
       log.markIncomplete()
       isRootTreeSound = false
     }
-    for tree in MetadataSurvey.openedTrees where opened[tree] == nil {
+    for tree in openedTrees where opened[tree] == nil {
       if let root = roots[tree] { checkRoot(root, of: tree) }
     }
     found.extentTree = opened[ObjectID.extentTree] ?? roots[ObjectID.extentTree]
@@ -186,10 +188,14 @@ package struct MetadataSurvey {
   }
 
   /// The trees whose roots a file system is opened with, in that order.
-  private static let openedTrees = [
-    ObjectID.extentTree, ObjectID.checksumTree, ObjectID.freeSpaceTree, ObjectID.deviceTree, ObjectID.uuidTree,
-    ObjectID.quotaTree, ObjectID.fileSystemTree,
-  ]
+  private var openedTrees: [UInt64] {
+    let features = volume.superblock.readOnlyCompatibleFeatures
+    return [ObjectID.extentTree, ObjectID.checksumTree, ObjectID.freeSpaceTree]
+      + (features & MetadataSurvey.blockGroupTreeFeature != 0 ? [ObjectID.blockGroupTree] : [])
+      + [ObjectID.deviceTree, ObjectID.uuidTree, ObjectID.quotaTree, ObjectID.fileSystemTree]
+  }
+
+  private static let blockGroupTreeFeature: UInt64 = 1 << 3
 
   /// The trees that every file system has.
   private static let necessaryTrees = [
