@@ -65,6 +65,16 @@ let btrfsVolumeCases: [Case] =
     Case(
       "zoned.img a", "-w zoned.img b", "sh btrfs-image -r a r && btrfs check r 2>&1 | grep -c -i error; rm r",
       fixture: btrfsFixture("zoned")),
+    // Simple quotas, which tools of this version do not know: the kernel looks at what is restored.
+    Case(
+      """
+      sh exec 9</dev/loop-control; flock 9; mkdir m; for options in '' -w '-s -c 3'; do \
+      btrfs-image $options simplequota.img a && btrfs-image -r a r || echo $?; for i in simplequota.img r; do \
+      mount -r -o loop $i m; find m -mindepth 1 -printf '%y %m %U %G %n %s %b %T@ %C@\\n' | sort >$i.stats; umount m; done; \
+      cmp simplequota.img.stats r.stats; done; wc -l <r.stats
+      """,
+      name: "simple quotas", fixture: btrfsFixture("simplequota"),
+      deviation: Deviation("B-9", stdout: "290\n", stderr: "", status: 0, files: .unchecked)),
     // File contents too: each file of the restored volume is that of the source.
     Case(
       """
