@@ -39,6 +39,8 @@ public final class FileStorage: WritableStorage {
   let writable: Atomic<Bool>
   let locks: Mutex<FileLocks>
   private let isLocking: Bool
+  /// A second way to write to a file in memory; only where many are going to write.
+  private let lane: MemoryFileLane?
   /// The same file through the page cache, for requests that O_DIRECT does not allow; nil without O_DIRECT.
   let cached: FileDescriptor?
 
@@ -61,8 +63,11 @@ public final class FileStorage: WritableStorage {
     try FileStorage(path: path, flags: O_RDWR | O_CREAT, cache: cache, kind: .either, locking: locking)
   }
 
-  init(path: String, flags: Int32, mode: UInt32 = 0o644, cache: CacheMode, kind: Kind, locking: Bool) throws(ImageError)
-  {
+  /// - Parameter manyWriters: several threads will write large pieces nearly all the time.
+  init(
+    path: String, flags: Int32, mode: UInt32 = 0o644, cache: CacheMode, kind: Kind, locking: Bool,
+    manyWriters: Bool = false
+  ) throws(ImageError) {
     guard !path.isEmpty else {
       throw ImageError("The 'file' block driver requires a file name")
     }
@@ -115,6 +120,7 @@ public final class FileStorage: WritableStorage {
 
     self.descriptor = descriptor
     cached = cache.isDirect ? try FileDescriptor(again: descriptor, path: path, flags: flags & O_ACCMODE) : nil
+    lane = manyWriters && type == .regular && !cache.isDirect ? MemoryFileLane(descriptor.number) : nil
     name = path
     writable = Atomic(isWritable)
     self.cache = cache
@@ -244,6 +250,19 @@ public final class FileStorage: WritableStorage {
     let count = bytes.byteCount
     guard count > 0 else { return }
     guard let start = off_t(exactly: offset), start <= off_t.max - off_t(count) else { throw failure(EFBIG, offset) }
+    guard let lane, count >= MemoryFileLane.shortest, offset + UInt64(count) <= length else {
+      return try write(bytes, at: start)
+    }
+    if !lane.enter() {
+      if lane.store(bytes, at: offset) { return try wrote() }
+      return try write(bytes, at: start)
+    }
+    defer { lane.leave() }
+    try write(bytes, at: start)
+  }
+
+  private func write(_ bytes: RawSpan, at start: off_t) throws(ImageError) {
+    let (offset, count) = (UInt64(start), bytes.byteCount)
     let address = unsafe bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
     var descriptor = descriptor(for: address, offset, count)
     var done = 0

@@ -7,12 +7,17 @@ extension FileStorage {
   /// block device is opened for this process alone: one that is in use, as part of a mounted file system for example, is
   /// refused with `EBUSY`.
   ///
-  /// - Parameter mode: the permissions of a new file, before the umask.
+  /// - Parameters:
+  ///   - mode: the permissions of a new file, before the umask.
+  ///   - manyWriters: several threads will write large pieces nearly all the time.
   /// - Throws: the kernel's error; the message has `Could not open …` in front.
-  public static func forReplacing(path: String, mode: UInt32) throws(ImageError) -> FileStorage {
+  public static func forReplacing(path: String, mode: UInt32, manyWriters: Bool = false) throws(ImageError)
+    -> FileStorage
+  {
     let isBlockDevice = (try? FileFacts(path: path))?.kind == .blockDevice
     let flags = isBlockDevice ? O_RDWR | O_EXCL : O_RDWR | O_CREAT
-    return try FileStorage(path: path, flags: flags, mode: mode, cache: .writeback, kind: .either, locking: false)
+    return try FileStorage(
+      path: path, flags: flags, mode: mode, cache: .writeback, kind: .either, locking: false, manyWriters: manyWriters)
   }
 
   /// A file without a name for what does not fit memory, in `TMPDIR` or /tmp; it is gone when it is closed.

@@ -66,6 +66,8 @@ package struct DumpRestorer: Sendable {
     let target = RestoreTarget([storage], .oneDevice(plan.chunks))
     let repair = try BlockRepair(scan, chunks: plan.isSqueezed ? plan.chunks : nil)
     try invalidate(storage)
+    // A file that need not grow is written faster.
+    if storage.growsWithZeros { try setSize(of: storage, to: dumped.device.totalBytes, isExact: false) }
     copyItems(to: target, repair)
     let source = try TreeSource(dumped) { (buffer, address) throws(ImageError) in
       var bytes = buffer.mutableBytes
