@@ -20,8 +20,8 @@ public struct CopyEngine: Sendable {
   /// Called in order before a data segment is placed; may wait, to keep to a rate.
   public var throttle: (@Sendable (_ bytes: UInt64) -> Void)?
 
-  /// The limit where nothing speaks for another.
-  public static var usualWorkers: Int { max(2, min(8, 2 * processorCount())) }
+  /// The limit where nothing speaks for another: a device has enough to do then.
+  public static let usualWorkers = 8
 
   /// An engine with at most `workers` segments of at most `bufferSize` bytes under way.
   public init(workers: Int = CopyEngine.usualWorkers, bufferSize: Int) {
