@@ -122,7 +122,8 @@ package struct ExtSuperblock: Sendable, Equatable {
     let size = descriptorBlockCount * UInt64(blockSize)
     if size > 1 << 36 { throw ExtError.noMemory }
     if size > length { throw ExtError.shortRead }
-    if size > 1 << 32 { throw ExtError.noMemory }
+    // A quarter of a byte a block is more than groups of any size need; a hole costs nothing to those who make an image.
+    if size > max(32 << 20, length / UInt64(blockSize) / 4) { throw ExtError.noMemory }
   }
 
   /// The first block of a group (within the file system).
