@@ -13,7 +13,7 @@ struct Installation {
     guard arguments.isForced || !FileSystemUse(of: arguments.device).isMountedForWriting else {
       throw .failure(ImageError("\(arguments.device) is mounted; use the -f option to install the image all the same"))
     }
-    guard let device = try? FileStorage(path: arguments.device, writable: true, locking: false) else {
+    guard let device = try? FileStorage(path: arguments.device, writable: !arguments.isDryRun, locking: false) else {
       throw .finished("\(arguments.device): while opening device file")
     }
     if !device.growsWithZeros, device.length < image.superblock.byteCount {
@@ -25,6 +25,7 @@ struct Installation {
     try stopping("while installing \(arguments.image)") { () throws(ImageError) in
       let installer = ImageInstaller(image, device)
       try installer.check()
+      if arguments.isDryRun { return }
       do throws(ImageError) {
         try installer.run(time: installationTime())
       } catch {

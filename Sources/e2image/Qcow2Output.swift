@@ -80,9 +80,12 @@ struct Qcow2Output {
     }
   }
 
-  /// The first of two passes: the blocks that the image will hold.
-  private func storedBlocks(_ blocks: ExtImageBlocks, storesZeros: Bool = false) throws(ImageError) -> BlockSet {
-    let source = blockSource(blocks, isLast: false)
+  /// The first of two passes, or all that a dry run does: the blocks that the image will hold.
+  private func storedBlocks(
+    _ blocks: ExtImageBlocks, storesZeros: Bool = false, isLast: Bool = false
+  ) throws(ImageError) -> BlockSet {
+    let source = blockSource(blocks, isLast: isLast)
+    defer { if isLast { report(source, voice) } }
     let sink = StoredBlocksSink(
       blockSize: superblock.blockSize, blockCount: superblock.blockCount, storesZeros: storesZeros,
       isUnreadable: { source.unreadableBlocks(in: $0) })
@@ -96,7 +99,7 @@ struct Qcow2Output {
     var layout = try layout(blocks)
     let stored: BlockSet
     do throws(ImageError) {
-      stored = try storedBlocks(blocks)
+      stored = try storedBlocks(blocks, isLast: true)
     } catch {
       throw .failure(error)
     }

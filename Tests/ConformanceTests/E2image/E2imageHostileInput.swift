@@ -17,7 +17,7 @@ let e2imageHostileCases: [Case] =
       name: "\(row): \(steps) (\(id))", fixture: e2imageFixture, setup: hostileSetup(steps),
       masks: [Mask("inode [0-9]+", "inode N"), Mask("#[0-9]{7,}", "#N")],
       deviation: Deviation(id, expected: [0: ours, 1: ours], files: .unchecked))
-  } + hostileSpecials + qcow2Rows + installationRows
+  } + hostileSpecials + badSectors + qcow2Rows + installationRows
 
 private func hostileVolume(_ steps: String) -> String {
   ["e2.img", "bigalloc.img", "v.img"].first { steps.contains($0) } ?? "e4.img"
@@ -76,6 +76,8 @@ private let sameRows: [(row: String, steps: String)] = [
   ("§12, bg_itable_unused: one more than ipg", "patch e4.img 2076 l16 2049"),
   ("§12, bg_block_bitmap near 2^64", "patch e4.img 2048 l32 0xffffffff => patch e4.img 2080 l32 0xffffffff"),
   ("§12, bg_inode_bitmap near 2^64", "patch e4.img 2052 l32 0xffffffff => patch e4.img 2084 l32 0xffffffff"),
+  ("§9.2, a table in front of the one before it", "patch e4.img 2248 l32 266"),
+  ("§9.2, a table behind the others", "patch e4.img 2056 l32 20000"),
   // Extents.
   ("§12, extent depth: a child's disagrees", "$ store e4.img $(($(node /sparse) * 1024 + 6)) '\\5\\0'"),
   ("§12, extent capacity: eh_max one less", "$ store e4.img $(($(node /sparse) * 1024 + 4)) '\\123\\0'"),
@@ -273,6 +275,37 @@ private let hostileSpecials: [Case] =
       fixture: e2imageFixture,
       setup: [.shell("debugfs -w -R 'ssv kbytes_written 0' e2.img 2>/dev/null; e2image e2.img i")]),
   ]
+
+// MARK: Bad sectors (§4.4, §11, 16)
+
+/// A sector of `where` (a command that prints its byte) in e4.img that cannot be read; what ours says behind its first line.
+private func badSector(_ name: String, _ place: String, _ options: String, _ lines: String, then: String = ":") -> Case
+{
+  Case(
+    "sh FAULT_READ=e4.img:$(cat place):512 LD_PRELOAD=\(FaultLibrary.path) e2image \(options) e4.img x >/dev/null || echo $?; \(then)",
+    name: "§11, 16: \(name), \(options) (E-16)", fixture: e2imageFixture, setup: hostileSetup("$ echo \(place) >place"),
+    masks: [Mask("block [0-9]+", "block N"), Mask("inode [0-9]+", "inode N")],
+    deviation: Deviation("E-16", stdout: "1\n", stderr: e2imageBanner + lines, status: 0, files: .unchecked))
+}
+
+private let badSectors: [Case] = ["-r", "-Q", "-ras", "-Qn"].flatMap { options in
+  [
+    // The other half of the block is kept, but for a QCOW2 image.
+    badSector(
+      "half a directory block", "$(($(debugfs -R 'bmap /d 0' e4.img) * 1024 + 512))", options,
+      (options == "-ras" ? "Corrupt directory block N: bad rec_len (1024)\n" : "")
+        + "e2image: Input/output error error reading block N\n",
+      then: options == "-r"
+        ? "p=$(($(cat place) - 512)); cmp -n 512 -i $p x e4.img; cmp -n 512 -i $((p + 1024)) x e4.img" : ":"),
+    badSector(
+      "an inode table", "$((270 * 1024))", options,
+      "e2image: Can't read next inode while getting next inode\ne2image: Input/output error error reading block N\n"),
+    badSector(
+      "a node of extents", "$(($(node /sparse) * 1024))", options,
+      "e2image: Input/output error while iterating over inode N\n"
+        + "e2image: Input/output error error reading block N\n"),
+  ]
+}
 
 // MARK: QCOW2 sources
 

@@ -60,6 +60,9 @@ let e2imageTargetCases: [Case] =
       "E-12", "-n leaves a file alone", e2imageFixture, "sh e2image -rn e2.img x >/dev/null; cmp x y",
       setup: "head -c 20M /dev/urandom >x; cp x y"),
     sound(
+      "E-12", "-n installs nothing", e2imageFixture, "sh e2image -nI e2.img i; cmp e2.img y",
+      setup: "e2image e2.img i; printf x | dd of=e2.img bs=1 seek=100000 conv=notrunc status=none; cp e2.img y"),
+    sound(
       "E-12", "-n makes no file", e2imageFixture,
       "sh e2image -ran e2.img x >/dev/null; e2image -n e2.img x; e2image -Qn e2.img x >/dev/null; [ ! -e x ]", times: 3,
       stdout: "Writing block 18446744073709551615\nWriting block 18446744073709551615\n"),

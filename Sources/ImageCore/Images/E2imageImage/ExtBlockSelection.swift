@@ -122,8 +122,9 @@ package final class PiecewiseBlockSelection: Selection {
 
 /// What is known about the holes of the file that holds a volume; asks for large stretches, and remembers the answer.
 struct HoleMap {
-  /// Where the hole ends in which, or in front of which, the last segment lay: bytes of the file system.
-  private var dataStart: UInt64 = 0
+  /// A hole, as far as it was asked for: bytes of the file system. Inode tables need not ascend, so that what lies in front
+  /// of it is unknown.
+  private var known: Range<UInt64> = 0..<0
 
   /// The segment that begins at `offset` of the file system: a piece that begins with data, or all of a hole in whole
   /// blocks. Holes within a piece are read: to look for each would take longer.
@@ -132,14 +133,14 @@ struct HoleMap {
     var segment = Segment(offset: offset, length: piece, kind: .data)
     // Beyond the end there is no hole but an error, which reading finds.
     guard volume.contains(offset..<offset + piece) else { return segment }
-    if dataStart <= offset {
+    if !known.contains(offset) {
       let place = volume.start + offset
       guard let start = try? volume.storage.dataStart(at: place, limit: volume.storage.length - place) else {
         return segment
       }
-      dataStart = start - volume.start
+      known = offset..<start - volume.start
     }
-    let hole = (dataStart - offset).roundedDown(to: UInt64(volume.superblock.blockSize))
+    let hole = (known.upperBound - offset).roundedDown(to: UInt64(volume.superblock.blockSize))
     if hole > 0 {
       segment.kind = .zero
       segment.length = min(length, hole)

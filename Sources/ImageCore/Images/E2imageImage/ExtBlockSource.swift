@@ -3,7 +3,7 @@ import Copying
 import Ext
 import Synchronization
 
-/// Reads a file system's blocks for an image: what cannot be read becomes zeros, names in directories are scrambled.
+/// Reads a file system's blocks for an image: sectors that cannot be read become zeros, names in directories are scrambled.
 package final class ExtBlockSource: CopySource {
   /// A block that could not be read in full.
   package struct Failure: Sendable {
@@ -65,7 +65,7 @@ package final class ExtBlockSource: CopySource {
         try volume.read(into: &block, at: position)
         if !volume.contains(position..<position + UInt64(block.byteCount)) { throw ExtError.shortRead }
       } catch {
-        if error != ExtError.shortRead { block.fill(0..<block.byteCount) }
+        if error != ExtError.shortRead { readSectors(into: &block, at: position) }
         let failure = Failure(block: position / UInt64(size), error: error)
         state.withLock { state in
           state.unreadable.insert(failure.block)
@@ -74,6 +74,15 @@ package final class ExtBlockSource: CopySource {
       }
     }
     scramble(&buffer, at: offset)
+  }
+
+  /// Reads what can be read of a block; the sectors that cannot become zeros.
+  private func readSectors(into block: inout MutableRawSpan, at offset: UInt64) {
+    do throws(ImageError) {
+      try SalvagingSource(WholeVolumeSource(volume), lost: { _, _ in }).read(into: &block, at: offset)
+    } catch {
+      block.fill(0..<block.byteCount)
+    }
   }
 
   /// Scrambles the directories among the blocks.
