@@ -397,6 +397,17 @@ private let installationRows: [Case] =
     }
   }
   + [
+    // The last of the calls that can fail, and the one before it: what is not durable is not installed.
+    Case(
+      "sh export LD_PRELOAD=\(FaultLibrary.path); FAULT_COUNT=n e2image -I c i; read a b <n; for k in $a $((a - 1)); do "
+        + "FAULT_AT=$k FAULT_ERRNO=5 e2image -I e2.img i || echo $?; done",
+      name: "§11, 19: a flush that fails (E-19)", fixture: e2imageFixture,
+      setup: [.shell("e2image e2.img i; cp e2.img c")],
+      deviation: Deviation(
+        "E-19", stdout: "1\n1\n",
+        stderr: e2imageBanner
+          + String(repeating: e2imageBanner + "e2image: Input/output error while installing i\n", count: 2), status: 0,
+        files: .unchecked)),
     refusedInstallation(
       "patch i 1064 l32 2044 => patch i 1024 l32 8176",
       "e2image: The ext2 superblock is corrupt while trying to open i\n"),
