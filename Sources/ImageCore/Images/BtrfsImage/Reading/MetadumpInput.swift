@@ -89,6 +89,7 @@ package final class StreamInput: MetadumpInput {
   private func readOn(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) -> Int {
     try state.wait { (state) throws(ImageError) -> Void? in
       if state.isCancelled { throw .system(125 /* ECANCELED */) }
+      guard state.position <= offset else { throw .system(29 /* ESPIPE */) }
       guard state.position == offset, !state.isReading else { return nil }
       state.isReading = true
       return ()

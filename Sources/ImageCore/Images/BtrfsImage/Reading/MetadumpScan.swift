@@ -13,6 +13,8 @@ package struct MetadumpScan: Sendable {
   package private(set) var chunks = ChunkMap()
   /// All devices that the chunk tree names, by number.
   package private(set) var devices: [DeviceItem] = []
+  /// Whether all of the chunk tree is there.
+  package private(set) var isComplete = false
   /// Logical addresses of the chunk tree's leaves, in order of their keys.
   package private(set) var chunkLeaves: [UInt64] = []
 
@@ -89,12 +91,15 @@ package struct MetadumpScan: Sendable {
       for problem in problems { report(problem) }
       report(ImageError("the chunk tree is not complete", errno: 5))
     }
+    isComplete = leaves != nil
     chunkLeaves = leaves ?? blocks.keys.sorted()
+    var found: [Chunk] = []
     for address in chunkLeaves {
-      guard case .leaf(let found, let devices) = blocks[address] else { continue }
+      guard case .leaf(let chunks, let devices) = blocks[address] else { continue }
       self.devices += devices
-      for chunk in found { insert(chunk, isInSystemArray: false, report) }
+      found += chunks
     }
+    for chunk in found { insert(chunk, isInSystemArray: false, report) }
     // Without its tree a system chunk is still known.
     if leaves == nil {
       for chunk in ranges where chunks.chunk(containing: chunk.logical) == nil {
@@ -109,9 +114,22 @@ package struct MetadumpScan: Sendable {
     do throws(ImageError) {
       try chunk.item.validate(
         logical: chunk.logical, sectorSize: superblock.sectorSize, isInSystemArray: isInSystemArray)
+      try checkPlaces(of: chunk)
       try chunks.insert(chunk)
     } catch {
       report(error)
+    }
+  }
+
+  /// What lies beyond the end of its device would make the target grow without end.
+  private func checkPlaces(of chunk: Chunk) throws(ImageError) {
+    for stripe in chunk.item.stripes {
+      var sizes = devices.filter { $0.id == stripe.device }.map(\.totalBytes)
+      if superblock.device.id == stripe.device { sizes.append(superblock.device.totalBytes) }
+      let end = stripe.offset.saturatingAdd(chunk.item.bytesOnDevice)
+      if let size = sizes.max(), end > size {
+        throw ImageError("chunk \(chunk.logical) does not fit device \(stripe.device)", errno: 5)
+      }
     }
   }
 

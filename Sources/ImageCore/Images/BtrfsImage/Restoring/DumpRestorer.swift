@@ -91,9 +91,14 @@ package struct DumpRestorer: Sendable {
     try check(source, superblock, name: storage.name)
   }
 
+  /// No file system has addresses beyond this, in bytes: where the chunk tree is not complete.
+  private static let lastAddress: UInt64 = 1 << 50
+
   /// Restores without regard to the chunk tree: each block where its logical address says (§14.8).
   package func restoreOld(to storage: any WritableStorage) throws(ImageError) {
-    let target = RestoreTarget([storage], .identity)
+    // What lies behind the last chunk would make the target grow without end.
+    let end = scan.isComplete ? scan.chunks.chunks.last?.end : nil
+    let target = RestoreTarget([storage], .identity(end: end ?? DumpRestorer.lastAddress))
     let repair = try BlockRepair(scan, chunks: nil)
     try invalidate(storage)
     copyItems(to: target, repair)

@@ -34,6 +34,7 @@ final class RestoreSelection: Selection {
 
   let places = Places()
   private var reader: ClusterReader
+  private var hasFailed = false
   private let report: RestoreReport
 
   init(_ input: any MetadumpInput, _ report: RestoreReport) {
@@ -42,6 +43,17 @@ final class RestoreSelection: Selection {
   }
 
   func next() throws(ImageError) -> Segment? {
+    // Behind what could not be read nothing follows, though another worker may ask.
+    if hasFailed { return nil }
+    do throws(ImageError) {
+      return try nextItem()
+    } catch {
+      hasFailed = true
+      throw error
+    }
+  }
+
+  private func nextItem() throws(ImageError) -> Segment? {
     // An empty item would have the place of the one behind it.
     while let place = try reader.next() {
       guard place.storedSize > 0 else {

@@ -8,8 +8,8 @@ import Synchronization
 package final class RestoreTarget: Sendable {
   /// How logical addresses become places.
   package enum Mapping: Sendable {
-    /// Each address is a place (`-o`).
-    case identity
+    /// Each address up to an end is a place (`-o`).
+    case identity(end: UInt64)
     /// By chunks; whatever device they name, there is but one.
     case oneDevice(ChunkMap)
     /// By chunks, on the devices that they name; each number stands for a place in the list.
@@ -47,6 +47,9 @@ package final class RestoreTarget: Sendable {
   /// - Throws: what the kernel says.
   package func write(_ bytes: RawSpan, at address: UInt64) throws(ImageError) -> ImageError? {
     guard let chunks else {
+      if case .identity(let end) = mapping, address.saturatingAdd(UInt64(bytes.byteCount)) > end {
+        return ImageError("cannot find a chunk for the item at \(address)", errno: 5)
+      }
       try write(bytes, to: storages[0], at: address)
       return nil
     }
