@@ -171,6 +171,7 @@ private let generations = [
   ("snapshots4k", "root:node:0 12 80 03 fix"), ("snapshots4k", "257:leaf:0 12 80 03 fix"),
   ("quotas", "quota:leaf:0 12 80 03 fix"), ("quotas", "quota:leaf:0 1 80 03 fix"),
   ("blockgroups4k", "root:leaf:0 12 80 03 fix"), ("blockgroups4k", "11:leaf:0 12 80 03 fix"),
+  ("seed", "chunk:leaf:0 1 3000 ff00ff"), ("seed", "chunk:leaf:0 2 80 02 fix"), ("seed", "chunk:leaf:0 12 80 02 fix"),
   ("logtree4k", "TREE_LOG:leaf:0 1 80 03 fix"), ("logtree4k", "extent:leaf:1 1 80 03 fix"),
 ]
 
