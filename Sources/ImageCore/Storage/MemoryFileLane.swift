@@ -13,7 +13,7 @@ final class MemoryFileLane: Sendable {
   /// Shorter writes, in bytes, are not worth a mapping.
   static let shortest = 128 << 10
   /// Size and alignment of a mapped window in bytes.
-  private static let windowSize: UInt64 = 4 << 20
+  private static let windowSize: UInt64 = 8 << 20
   /// So many windows stay mapped.
   private static let windowLimit = 4
 
@@ -24,6 +24,7 @@ final class MemoryFileLane: Sendable {
   }
 
   private let descriptor: Int32
+  private let process = getpid()
   private let isWriting = Atomic<Bool>(false)
   private let isRefused = Atomic<Bool>(false)
   /// Windows that no thread uses at the moment, those that were used last at the end.
@@ -73,7 +74,7 @@ final class MemoryFileLane: Sendable {
     let copied = unsafe bytes.withUnsafeBytes { source in
       // position + count lies within the window, which stays mapped until it is put back.
       unsafe clinux_copy_to_mapping(
-        UnsafeMutableRawPointer(bitPattern: window.address + UInt(position)), source.baseAddress, source.count)
+        process, UnsafeMutableRawPointer(bitPattern: window.address + UInt(position)), source.baseAddress, source.count)
     }
     put(window)
     return copied == bytes.byteCount

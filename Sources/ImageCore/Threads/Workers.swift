@@ -56,33 +56,33 @@ package final class Crew: Sendable {
   }
 }
 
-/// Tells whether a thread waits, for a device, more than it works.
+/// Tells whether a thread waits, for a device, more than it works. Used by that thread alone.
 package struct WaitMeter {
   /// Shorter spans than this, in nanoseconds, say nothing.
   private static let window: UInt64 = 10_000_000
 
+  /// Time that went by while something was measured.
   private var elapsed: UInt64 = 0
-  private var worked: UInt64 = 0
+  /// The thread's processor time when the window began: asked for once a window, since that takes a system call.
+  private var workStart = nanoseconds(of: CLOCK_THREAD_CPUTIME_ID)
 
   package init() {}
 
-  /// Runs `body`, and counts how long it took and how long the processor worked for it.
+  /// Runs `body`, and counts how long it took.
   package mutating func measure<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result
   {
     let start = monotonicNanoseconds()
-    let workStart = nanoseconds(of: CLOCK_THREAD_CPUTIME_ID)
-    defer {
-      elapsed &+= monotonicNanoseconds() &- start
-      worked &+= nanoseconds(of: CLOCK_THREAD_CPUTIME_ID) &- workStart
-    }
+    defer { elapsed &+= monotonicNanoseconds() &- start }
     return try body()
   }
 
-  /// Whether more than half of the time since the last window ended was waiting; false until a window has passed.
+  /// Whether more than half of the time that was measured since the last window ended was waiting; false until a window
+  /// has passed.
   package mutating func isMostlyWaiting() -> Bool {
     guard elapsed >= WaitMeter.window else { return false }
-    defer { self = WaitMeter() }
-    return worked < elapsed / 2
+    let now = nanoseconds(of: CLOCK_THREAD_CPUTIME_ID)
+    defer { (elapsed, workStart) = (0, now) }
+    return now &- workStart < elapsed / 2
   }
 }
 
