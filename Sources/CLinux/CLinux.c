@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <termios.h>
 
 // ---- getopt_long ----------------------------------------------------------------------------------------------------
@@ -190,4 +191,11 @@ int clinux_file_numbers(int fd, const char *path, struct clinux_file_numbers *nu
 int clinux_terminal_is_raw(int fd) {
   struct termios settings;
   return tcgetattr(fd, &settings) == 0 && (settings.c_oflag & (OPOST | ONLCR)) != (OPOST | ONLCR);
+}
+
+// ---- Memory -----------------------------------------------------------------------------------------------------------
+
+ssize_t clinux_copy_to_mapping(pid_t self, void *mapping, const void *source, size_t count) {
+  struct iovec from = {.iov_base = (void *)source, .iov_len = count}, to = {.iov_base = mapping, .iov_len = count};
+  return process_vm_writev(self, &from, 1, &to, 1, 0);
 }

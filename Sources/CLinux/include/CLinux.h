@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,12 +62,11 @@ static inline long clinux_read_key(int32_t serial, void *buffer, size_t size) {
 
 // Lets descriptor `fd` stand for what `replacement` stands for.
 static inline int clinux_replace(int replacement, int fd) { return dup3(replacement, fd, O_CLOEXEC); }
+
 /// Has the kernel copy `count` bytes to the memory of this process, whose number is `self`, so that a page that cannot be had is
 /// an error. Returns the number of bytes copied, or -1 with errno set.
-static inline ssize_t clinux_copy_to_mapping(pid_t self, void *mapping, const void *source, size_t count) {
-  struct iovec from = {.iov_base = (void *)source, .iov_len = count}, to = {.iov_base = mapping, .iov_len = count};
-  return process_vm_writev(self, &from, 1, &to, 1, 0);
-}
+ssize_t clinux_copy_to_mapping(pid_t self, void *mapping, const void *source, size_t count);
+
 static inline int clinux_o_direct(void) { return O_DIRECT; }
 static inline int clinux_o_tmpfile(void) { return O_TMPFILE; }
 
