@@ -36,7 +36,7 @@ func tool(_ name: String) -> Target {
     linkerSettings: [
       .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
       .unsafeFlags(["-Xlinker", "--gc-sections"]),
-      // A tool starts in 1.7 ms rather than 2.7, and needs nothing but the C library where it is installed: the others are
+      // A tool starts in 1.8 ms rather than 2.7, and needs nothing but the C library where it is installed: the others are
       // linked statically (the scripts in Linking say so to the linker, which finds them before the shared libraries), and
       // nothing is exported. The C library stays shared, for those who preload something (fakeroot, eatmydata, our tests).
       .unsafeFlags(

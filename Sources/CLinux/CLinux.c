@@ -193,7 +193,7 @@ int clinux_terminal_is_raw(int fd) {
   return tcgetattr(fd, &settings) == 0 && (settings.c_oflag & (OPOST | ONLCR)) != (OPOST | ONLCR);
 }
 
-// ---- Memory -----------------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------------------
 
 ssize_t clinux_copy_to_mapping(pid_t self, void *mapping, const void *source, size_t count) {
   struct iovec from = {.iov_base = (void *)source, .iov_len = count}, to = {.iov_base = mapping, .iov_len = count};
