@@ -67,10 +67,19 @@ private let encryption =
   + "my $key = pack(\"LLa32LLa32a64\", 2, 0, \"\", 64, 0, \"\", \"Z\" x 64); ioctl($m, 0xC0506617, $key) // die $!; "
   + "my $policy = pack(\"CCCCx4a16\", 2, 1, 4, 3, substr($key, 8, 16)); ioctl($d, 0x800C6613, $policy) // die $!"
 
-/// Perl that gives a file a tree of hashes: SHA-256, blocks of 4 KiB.
-private let verification =
-  "sysopen(my $f, $ARGV[0], 0) or die $!; my $how = pack(\"LLLLQLLQx88\", 1, 1, 4096, 0, 0, 0, 0, 0); "
-  + "ioctl($f, 0x40806685, $how) // die $!"
+/// `hashes FILE`: the SHA-256 of each 4 KiB, filled up with zeros to a block.
+private let hashes = """
+  hashes() { split -b 4096 --filter=sha256sum $1 | perl -ne 'print pack "H*", substr $_, 0, 64' >$1.tree; \
+  truncate -s %4096 $1.tree; }
+
+  """
+
+/// Perl that makes of names with 40 bytes what a directory that is encrypted and folded has instead: 32 bytes of
+/// ciphertext, and two hashes; and of an extended attribute `user.c` an encryption policy.
+private let ciphering =
+  "srand 1; sub noise { join \"\", map { chr rand 256 } 1 .. $_[0] } "
+  + "s/\\x01\\x01(..\\0{4}\\x28\\0\\0\\0.{4}c)/\\x01\\x09$1/s; "
+  + "s/(\\x30\\0)\\x28(.)name-\\d{35}/\"$1\\x20$2\" . noise(32) . chr(2 * int rand 128) . noise(7)/ges"
 
 /// File systems with a past: full directories, unclean shutdowns, journals, resizing.
 private let histories: [(String, String)] = [
@@ -203,17 +212,7 @@ private let histories: [(String, String)] = [
     "a journal device",
     "truncate -s 8M v.img; mke2fs -q -F -b 1024 -O journal_dev -U 11111111-2222-3333-4444-555555555557 v.img"
   ),
-  (
-    "directories that are encrypted and folded, a file with a tree of hashes",
-    """
-    make v.img 32M -t ext4 -b 1024 -O casefold,encrypt,verity,stable_inodes
-    mkdir t; for i in $(seq 1 300); do echo $i >t/name-$i; done; head -c 400000 /dev/urandom >t/hashed
-    rm v.img; make v.img 32M -t ext4 -b 1024 -O casefold,encrypt,verity,stable_inodes -d t; rm -r t
-    (echo "sif / flags 0x40081800"; echo "sif /hashed flags 0x180000"; echo "sif /hashed size 100000"; \
-    echo "sif /name-1 flags 0x80800") | debugfs -w -f - v.img >/dev/null 2>&1
-    """
-  ),
-  // What the kernel can do is done by it; with one that cannot the volume has the feature alone.
+  // With a kernel that cannot encrypt the volume has the feature alone.
   (
     "encrypted directories, files and links",
     """
@@ -232,22 +231,42 @@ private let histories: [(String, String)] = [
     (cd $m/secret; seq -f %0100g 1 3000 | xargs touch); leave
     """
   ),
+  // Few kernels can fold or verify: these volumes are made without them, and e2fsck finds nothing to mend.
   (
-    "a folded directory",
+    "a folded directory with two levels of hashes",
     """
-    make v.img 32M -t ext4 -b 1024 -O casefold
-    if [ -e /sys/fs/ext4/features/casefold ]; then enter v.img; mkdir $m/d; chattr +F $m/d; \
-    (cd $m/d; seq -f Name-%g 1 2000 | xargs touch; \(E2imageScript.tree)); leave; fi
+    mkdir -p t/d/e; (cd t; \(E2imageScript.tree)); seq -f "t/d/Größe-%g" 1 5000 | xargs touch
+    seq -f "t/d/NAME-ÄÖÜ-%g" 1 1500 | xargs touch
+    make v.img 48M -t ext4 -b 1024 -O casefold -N 8000 -d t; rm -r t
+    (echo "sif / flags 0x40080000"; echo "sif /d flags 0x40080000"; echo "sif /d/e flags 0x40080000") \
+    | debugfs -w -f - v.img >/dev/null 2>&1
+    e2fsck -fyD v.img >/dev/null 2>&1; e2fsck -fn v.img >/dev/null 2>&1
+    debugfs -R 'htree_dump /d' v.img 2>/dev/null | grep -q 'Indirect levels: 1'
     """
   ),
   (
-    "a verified file",
+    "a directory that is encrypted and folded, with hashes that only the key gives",
     """
-    make v.img 32M -t ext4 -b 4096 -O verity
-    enter v.img; head -c 3000000 /dev/urandom >$m/hashed; sync -f $m
-    [ ! -e /sys/fs/ext4/features/verity ] || perl -e '\(verification)' $m/hashed
-    leave
+    mkdir -p t/d; seq -f t/d/name-%035g 1 1000 | xargs mkfifo
+    make v.img 32M -t ext4 -b 1024 -O casefold,encrypt,stable_inodes,^metadata_csum -d t; rm -r t
+    perl -e 'print pack "CCCCx4a16a16", 2, 1, 4, 3, "Z" x 16, "n" x 16' >policy
+    (echo "sif /d flags 0x40080800"; echo "ea_set -f policy /d user.c") | debugfs -w -f - v.img >/dev/null 2>&1
+    rm policy; perl -0777 -pi -e '\(ciphering)' v.img
+    e2fsck -fyD v.img >/dev/null 2>&1; e2fsck -fn v.img >/dev/null 2>&1
+    debugfs -R 'stat /d' v.img 2>/dev/null | grep -q 'Flags: 0x40081800'
     """
+  ),
+  (
+    "a verified file: its tree of hashes behind its end",
+    hashes + """
+      head -c 544768 /dev/urandom >f; hashes f; hashes f.tree; root=$(sha256sum <f.tree.tree | cut -c 1-64)
+      mkdir t; cp f t/hashed; dd if=f.tree.tree of=t/hashed bs=65536 seek=9 status=none
+      (cat f.tree; perl -e 'print pack("CCCCx4QH64x208", 1, 1, 12, 0, 544768, $ARGV[0]), "\\0" x 3836, \
+      pack("V", 256)' $root) >>t/hashed
+      make v.img 32M -t ext4 -b 4096 -O verity -d t; rm -r t f*
+      (echo "sif /hashed size 544768"; echo "sif /hashed flags 0x180000") | debugfs -w -f - v.img >/dev/null 2>&1
+      e2fsck -fn v.img >/dev/null 2>&1
+      """
   ),
   (
     "a large directory with many levels",
