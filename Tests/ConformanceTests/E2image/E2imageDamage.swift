@@ -188,6 +188,28 @@ private let specialDamages: [Case] = [
       stderr: String(repeating: e2imageBanner + "Corrupt directory block N: bad rec_len (65792)\n", count: 2),
       status: 0,
       files: .unchecked)),
+  // A file system of one block, which holds its inodes, all of them free; its descriptor lies behind it.
+  Case(
+    "sh e2image -Q v.img q; e2image -Q v.img - | cmp - q; e2image -r q x; head -c 64K /dev/zero | cmp - x; "
+      + "e2image -Qn v.img y | wc -l; qemu-img check q 2>/dev/null | grep -c leaked; qemu-img map q",
+    name: "nothing to store (E-36)",
+    setup: [
+      .shell(
+        E2imageScript.make + """
+          make v.img 64K -t ext2 -b 1024 -N 8 -I 128 2>/dev/null; truncate -s 65K v.img
+          store() { printf "$2" | dd of=v.img bs=1 seek=$1 conv=notrunc status=none; }
+          dd if=/dev/zero of=v.img bs=1024 seek=63 count=1 conv=notrunc status=none
+          store 1024 '\\10'; store 1044 '\\77'; store 1064 '\\10'; store 65544 '\\77'
+          """)
+    ],
+    deviation: Deviation(
+      "E-36", stdout: "4\n1\nOffset          Length          Mapped to       File\n",
+      stderr: [1, 1, 0, 1].map { lines in
+        e2imageBanner
+          + String(
+            repeating: "Illegal block number passed to ext2fs_mark_block_bitmap #64 for in-use block map\n",
+            count: lines)
+      }.joined(), status: 0, files: .unchecked)),
   failing(
     "E-27", "a copy of the superblock far away", "-r -b 4294975489 -B 1024 e4.img x",
     stdout: "Couldn't find valid filesystem superblock.\n",
@@ -198,6 +220,30 @@ private let specialDamages: [Case] = [
       + "mkswap -L \"$(printf 'a\\033[31m')\" s.img >/dev/null 2>&1",
     stdout: "Couldn't find valid filesystem superblock.\ns.img contains a swap file system labelled 'a\\x1B[31m'\n",
     "e2image: Bad magic number in super-block while trying to open s.img\n"),
+  // §11, 21: in this century the time's high word is the reserved word that it has been made of.
+  Case(
+    "sh e2image e2.img x; n=$(date +%s); [ $(od -An -tu8 -j248 -N8 x) -le $n ]; od -An -v -tx1 -j252 -N32 x; rm x",
+    name: "§11, 21: the time in a normal image", fixture: e2imageFixture),
+  // §11, 30: there are as many descriptor blocks as hold the descriptors, not as there are groups.
+  Case(
+    "sh E2FSPROGS_FAKE_TIME=1700000123 e2image -I v.img i; dumpe2fs -i i 2>/dev/null | sha1sum; "
+      + "debugfs -i -R 'stat <2>' i 2>/dev/null | sha1sum; dumpe2fs v.img 2>/dev/null | sha1sum; rm i",
+    name: "§11, 30: 96 groups, 6 blocks of descriptors",
+    setup: [
+      .shell(
+        E2imageScript.make + """
+          make v.img 24M -t ext4 -b 1024 -g 256
+          debugfs -w -R 'ssv kbytes_written 0' v.img 2>/dev/null
+          e2image v.img i; dd if=/dev/zero of=v.img bs=1024 seek=1 count=12 conv=notrunc status=none
+          """)
+    ]),
+  sound(
+    "E-31", "§11, 30: qemu-img, 96 groups, 6 blocks of descriptors",
+    Fixture("e2image-groups", [.shell(E2imageScript.make + "make v.img 24M -t ext4 -O ^has_journal -b 1024 -g 256")]),
+    "sh Q=$(dirname $(readlink -f $(command -v e2image)))/qemu-img; e2image v.img i; $Q convert -O raw i x; "
+      + "cmp -n 7168 x v.img; dumpe2fs x 2>/dev/null >a; dumpe2fs v.img 2>/dev/null | cmp - a; "
+      + "[ $(wc -l <a) -gt 500 ]"
+  ),
   Case(
     "sh e2image big.img x; stat -c %s x; e2image -I big.img x", name: "tables of more than 4 GiB (E-18)",
     setup: [.shell("truncate -s 300G big.img; mke2fs -q -F -t ext4 -O ^has_journal -E lazy_itable_init=1 big.img")],

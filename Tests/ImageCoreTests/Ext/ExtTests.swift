@@ -1,5 +1,6 @@
 import Testing
 
+import E2imageImage
 @testable import Ext
 @testable import ImageCore
 
@@ -145,6 +146,16 @@ import Testing
     #expect(bytes.bytes.array(8..<10) == Array("A\0".utf8))
     #expect(bytes.bytes.array(20..<22) == Array("B\0".utf8))
     #expect(bytes.bytes.array(32..<35) == Array("AA\0".utf8))
+  }
+
+  @Test func imagesMadeAfter2106() throws {
+    var header = E2imageHeader(try superblock())
+    header.time = 0x1_2345_6789
+    let bytes = header.bytes
+    // The low word at its old place, the high one in what was reserved (ext4-e2image §11, 21).
+    #expect(bytes.rawBytes.littleEndian(at: 248, as: UInt32.self) == 0x2345_6789)
+    #expect(bytes.rawBytes.littleEndian(at: 252, as: UInt32.self) == 1)
+    #expect(try E2imageHeader(bytes.rawBytes).time == 0x1_2345_6789)
   }
 
   @Test func descriptorChecksums() {
