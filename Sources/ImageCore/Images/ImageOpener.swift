@@ -19,6 +19,8 @@ public struct OpenOptions: Sendable {
   public var discards = false
   /// For `check`, which opens damaged images.
   public var isCheck = false
+  /// Only the disk is read: what else an image has, counts and snapshots, may be damaged.
+  package var readsDiskOnly = false
 
   /// Reading, with the layers below, format probed.
   public init() {}
@@ -148,6 +150,7 @@ public struct ImageOpener: Sendable {
       },
       notify: notify)
     context.isCheck = options.isCheck
+    context.readsDiskOnly = options.readsDiskOnly
     return context
   }
 

@@ -23,8 +23,9 @@ extension Qcow2Image {
     let header = try Qcow2Header(
       storage,
       Qcow2Header.Rules(
-        isWriting: context.use.isWriting, isCheck: context.isCheck, isInspecting: context.use == .inspect,
-        hasDataFileOption: context.openDataFile != nil, options: context.options))
+        isWriting: context.use.isWriting, isCheck: context.isCheck, readsDiskOnly: context.readsDiskOnly,
+        isInspecting: context.use == .inspect, hasDataFileOption: context.openDataFile != nil,
+        options: context.options))
     var dataStorage: (any Storage)? = storage
     if let open = context.openDataFile {
       dataStorage = try open()
@@ -48,7 +49,7 @@ extension Qcow2Image {
       throw ImageError("Could not read L1 table: Input/output error", errno: 5)
     }
     // A check reads the table of snapshots itself, and reports what is wrong with it.
-    let snapshots = context.isCheck ? [] : try header.readSnapshots(storage)
+    let snapshots = context.isCheck || context.readsDiskOnly ? [] : try header.readSnapshots(storage)
     Qcow2Image.warnOfStaleBitmaps(header, context)
     let bitmaps = try header.readBitmaps(storage)
     self.init(

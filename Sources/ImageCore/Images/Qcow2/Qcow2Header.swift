@@ -83,6 +83,8 @@ package struct Qcow2Header: Sendable, Equatable {
     package var isWriting: Bool
     /// Opened by `check`: damaged tables are reported later.
     package var isCheck: Bool
+    /// Only the disk is read: refcounts and snapshots are not looked at.
+    package var readsDiskOnly: Bool
     /// Only looked at: data file and keys do not matter.
     package var isInspecting: Bool
     /// The user named a data file.
@@ -91,11 +93,12 @@ package struct Qcow2Header: Sendable, Equatable {
     package var options: OptionValues
 
     package init(
-      isWriting: Bool = false, isCheck: Bool = false, isInspecting: Bool = false, hasDataFileOption: Bool = false,
-      options: OptionValues = OptionValues([])
+      isWriting: Bool = false, isCheck: Bool = false, readsDiskOnly: Bool = false, isInspecting: Bool = false,
+      hasDataFileOption: Bool = false, options: OptionValues = OptionValues([])
     ) {
       self.isWriting = isWriting
       self.isCheck = isCheck
+      self.readsDiskOnly = readsDiskOnly
       self.isInspecting = isInspecting
       self.hasDataFileOption = hasDataFileOption
       self.options = options
@@ -210,14 +213,15 @@ package struct Qcow2Header: Sendable, Equatable {
     snapshotCount = bytes.bigEndian(at: 60)
     snapshotsOffset = bytes.bigEndian(at: 64)
 
-    if refcountTableClusters == 0 && !rules.isCheck {
-      throw ImageError("Image does not contain a reference count table")
+    if !rules.readsDiskOnly {
+      if refcountTableClusters == 0 && !rules.isCheck {
+        throw ImageError("Image does not contain a reference count table")
+      }
+      try checkTable(
+        "Reference count table", offset: refcountTableOffset, entries: UInt64(refcountTableClusters),
+        entrySize: clusterSize, limit: Qcow2Header.refcountTableLimit)
     }
-    try checkTable(
-      "Reference count table", offset: refcountTableOffset, entries: UInt64(refcountTableClusters),
-      entrySize: clusterSize,
-      limit: Qcow2Header.refcountTableLimit)
-    if !rules.isCheck {
+    if !rules.isCheck && !rules.readsDiskOnly {
       try checkTable(
         "Snapshot table", offset: snapshotsOffset, entries: UInt64(snapshotCount), entrySize: 40,
         limit: UInt64(Qcow2Header.snapshotLimit) * 40)
