@@ -46,6 +46,10 @@ struct RawImage {
     guard start.saturatingAdd(superblock.byteCount) <= UInt64(Int64.max) else {
       throw .finished("seek_set: Invalid argument")
     }
+    if isInPlace, let file = target.file, !file.growsWithZeros, start + superblock.byteCount > file.length {
+      // Half a move is worse than none.
+      throw .finished("\(start > file.length ? "seek_set" : "seek_relative"): Invalid argument")
+    }
     let isAhead = isInPlace && start > arguments.sourceOffset
     let blocks = scan(volume, arguments, voice, target: target)
     if let file = target.file, file.growsWithZeros, !isInPlace, !arguments.compares {
@@ -86,13 +90,31 @@ struct RawImage {
       }
     } catch {
       report(source, voice)
+      // A device does not let itself be positioned behind its end.
+      if let file = target.file, !file.growsWithZeros, let offset = error.offset, offset > file.length {
+        throw .finished("seek_relative: Invalid argument")
+      }
       throw .failure(error)
     }
     progress.end()
     report(source, voice)
+    try finishDevice(target, blocks, isInPlace: isInPlace)
     if arguments.compares {
       voice.line("\(sameBlocks) blocks already contained the data to be copied")
     }
+  }
+
+  /// A device has room for the whole file system, or the image is not complete; where its last block is free, the last byte
+  /// is written nevertheless (§5.1).
+  private func finishDevice(_ target: ImageTarget, _ blocks: ExtImageBlocks, isInPlace: Bool) throws(Stop) {
+    guard let file = target.file, !file.growsWithZeros,
+      !blocks.clusters.contains(superblock.clusters.upperBound - 1)
+    else { return }
+    let end = arguments.targetOffset + superblock.byteCount
+    guard end <= file.length else { throw .finished("seek_relative: Invalid argument") }
+    // In place it may be a byte of the file system.
+    if isInPlace { return }
+    try stopping("error in generic_write()") { () throws(ImageError) in try file.write([0], at: end - 1) }
   }
 
   /// `-n`: tells which blocks would be written, and writes nothing.

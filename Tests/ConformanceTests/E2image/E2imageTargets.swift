@@ -18,6 +18,13 @@ let e2imageTargetCases: [Case] =
     sh . ./devices; truncate -s 40M x; attach x; e2image -Q e4.img $d; leave
     sh . ./devices; truncate -s 40M x; attach x; e2image -ra -O 65536 e2.img $d; leave
     sh . ./devices; attach e4.img; e2image -r $d x; leave
+    sh . ./devices; head -c 40M /dev/zero | tr '\\0' q >x; attach x; e2image -r e4.img $d; leave
+    sh . ./devices; head -c 32M /dev/zero | tr '\\0' q >x; attach x; e2image -ras -O 4096 e2.img $d; leave
+    sh . ./devices; truncate -s 31M x; attach x; e2image -r e4.img $d || echo $?; leave
+    sh . ./devices; truncate -s 31M x; attach x; e2image -ra -O 4096 e4.img $d || echo $?; leave
+    sh . ./devices; truncate -s 32764K x; attach x; e2image -ra bigalloc.img $d || echo $?; leave
+    sh . ./devices; truncate -s 12M x; attach x; e2image -Q e4.img $d || echo $?; leave; rm x
+    sh . ./devices; cp e2.img x; attach x; e2image -ra -O 20000000 $d || echo $?; leave; cmp x e2.img
     $ (head -c 2M /dev/zero; cat e4.img; head -c 3M /dev/zero) >m.img => sh e2image -ras -o 2097152 -O 2098176 m.img; tail -c +2098177 m.img | head -c 32M >f; rm m.img
     $ (head -c 2M /dev/zero; cat e4.img; head -c 3M /dev/zero) >m.img => sh e2image -ras -o 2097152 -O 2114560 m.img; tail -c +2114561 m.img | head -c 32M >f; rm m.img
     $ (head -c 2M /dev/zero; cat e2.img; head -c 3M /dev/zero) >m.img => sh e2image -ras -o 2097152 -O 3145728 m.img; tail -c +3145729 m.img | head -c 16M >f; rm m.img
@@ -41,6 +48,14 @@ let e2imageTargetCases: [Case] =
             + "seek=$((4096 + $(stat -c %s e2.img) - 1 + 65536)) conv=notrunc status=none")
       ],
       deviation: Deviation("E-11", stdout: " aa\n", stderr: e2imageBanner, status: 0, files: .unchecked)),
+    Case(
+      "sh . ./devices; cp e4.img x; attach x; e2image -ra -O 4096 $d || echo $?; e2image -ra -O 16777216 $d || echo $?; leave; "
+        + "cmp x e4.img",
+      name: "moving to where there is no room (E-37)", fixture: e2imageFixture,
+      deviation: Deviation(
+        "E-37", stdout: "1\n1\n",
+        stderr: String(repeating: e2imageBanner + "seek_relative: Invalid argument\n", count: 2), status: 0,
+        files: .unchecked)),
     Case(
       "sh e2image -I e2.img i; dumpe2fs -h e2.img 2>/dev/null | grep Lifetime", name: "lifetime writes (E-28)",
       fixture: e2imageFixture,

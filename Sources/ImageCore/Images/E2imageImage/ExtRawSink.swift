@@ -128,7 +128,7 @@ package final class ExtRawSink: CopySink {
     if error.errno == 125 /* ECANCELED */ { return error }
     let position = error.offset.map { $0 >= start ? $0 - start : 0 } ?? offset
     let block = position / UInt64(blockSize)
-    return ImageError.system(error.errno).suffixed(
+    return ImageError.system(error.errno, offset: error.offset).suffixed(
       block == 0 ? "error in generic_write()" : "error writing block \(block)")
   }
 }
