@@ -29,9 +29,9 @@ private func writeDump(_ arguments: Arguments, to output: ImageOutput, _ voice: 
     volume, arguments.walksTrees ? .walk : .extentTree(includesData: arguments.includesData),
     into: DumpPlan(splitsData: arguments.compressionLevel > 0 || arguments.includesData), log: log)
   let batchLimit = batchSize(workers: arguments.threadCount)
-  let sink = DumpSink(
+  let sink = try DumpSink(
     output, volume, plan, batchLimit: batchLimit, version: arguments.includesData ? .data : .metadata,
-    level: arguments.compressionLevel, transform: sanitizer(arguments, voice), log: log)
+    level: arguments.compressionLevel, workers: arguments.threadCount, transform: sanitizer(arguments, voice), log: log)
   let engine = CopyEngine(workers: arguments.threadCount, bufferSize: 0)
   try engine.run(sink.selection(), from: NoSource(), to: sink)
   return !log.isIncomplete

@@ -11,7 +11,18 @@ package final class DumpSink: CopySink {
   package struct Scratch: ~Copyable {
     var payload: Buffer
     var compressed: Buffer
-    let deflater: Deflater?
+    let deflaters: Deflaters?
+  }
+
+  /// What items are compressed with; `thorough` only where it differs.
+  struct Deflaters {
+    let quick: Deflater
+    let thorough: Deflater?
+
+    init(_ plan: CompressionPlan) throws(ImageError) {
+      quick = try Deflater(level: plan.quick)
+      thorough = plan.share > 0 ? try Deflater(level: plan.thorough) : nil
+    }
   }
 
   /// A batch that is ready to be placed.
@@ -32,7 +43,8 @@ package final class DumpSink: CopySink {
   private let plan: DumpPlan
   private let batches: [DumpPlan.Batch]
   private let reading: DumpReading
-  private let level: Int
+  /// nil: items are stored as they are.
+  private let compression: CompressionPlan?
   private let batchLimit: Int
   private let gathers: Bool
   private let log: DumpLog
@@ -42,13 +54,13 @@ package final class DumpSink: CopySink {
   /// - Parameters:
   ///   - level: of zlib, 1 to 9; 0 does not compress.
   ///   - batchLimit: the most bytes of a batch.
+  ///   - workers: how many threads may work for the sink before it is given to an engine.
   package init(
     _ output: ImageOutput, _ volume: BtrfsVolume, _ plan: DumpPlan, batchLimit: Int, version: MetadumpVersion,
-    level: Int, transform: (any TreeBlockTransform)?, log: DumpLog
-  ) {
+    level: Int, workers: Int, transform: (any TreeBlockTransform)?, log: DumpLog
+  ) throws(ImageError) {
     self.output = output
     self.plan = plan
-    self.level = level
     self.batchLimit = batchLimit
     self.log = log
     batches = plan.batches(limit: batchLimit)
@@ -57,35 +69,24 @@ package final class DumpSink: CopySink {
       volume: volume, transform: transform, keepsContents: version == .data && transform == nil)
     var isStream = false
     if case .stream = output { isStream = true }
+    compression = level > 0 ? try CompressionPlan(level: level, plan, reading, workers: workers) : nil
     gathers = isStream && level > 0
-    layout = Mutex(ClusterLayout(version: version, isCompressed: level > 0, gathers: gathers))
+    layout = Mutex(ClusterLayout(version: version, isCompressed: compression != nil, gathers: gathers))
   }
 
   /// What is copied, for the engine.
   package func selection() -> DumpSelection { DumpSelection(reading.volume, plan, batches) }
 
   package func makeScratch() throws(ImageError) -> Scratch {
-    guard level > 0 else {
-      return Scratch(payload: Buffer(batchLimit), compressed: Buffer(0), deflater: nil)
+    guard let compression else {
+      return Scratch(payload: Buffer(batchLimit), compressed: Buffer(0), deflaters: nil)
     }
-    let totalSize = plan.items.reduce(0) { $0 + UInt64($1.length) }
-    let deflater = try Deflater(
-      level: DumpSink.deflaterLevel(level, nodeSize: reading.volume.nodeSize, totalSize: totalSize))
+    let deflaters = try Deflaters(compression)
     // Each item has its own stream: the smallest are of one tree block.
-    let overhead = deflater.zlibBound(4096) - 4096
+    let overhead = deflaters.quick.zlibBound(4096) - 4096
     return Scratch(
       payload: Buffer(batchLimit),
-      compressed: Buffer(deflater.zlibBound(batchLimit) + batchLimit / 4096 * overhead), deflater: deflater)
-  }
-
-  /// libdeflate's level for each of zlib's: the quickest whose streams are no longer, measured on the metadata of many
-  /// file systems. Small blocks have less in common with their neighbours. What zlib's last levels reach is reached by
-  /// level 10 alone, which takes as long as they do: of much metadata level 7 takes a tenth of that, and is at most a
-  /// fiftieth longer. Of little, the best there is takes no time.
-  private static func deflaterLevel(_ level: Int, nodeSize: Int, totalSize: UInt64) -> Int {
-    if level >= 7 && totalSize <= 4 << 20 { return 12 }
-    if nodeSize < 16 << 10 { return [0, 1, 2, 5, 5, 5, 7, 10, 10, 10][level] }
-    return level < 7 ? level : totalSize <= 32 << 20 ? 10 : 7
+      compressed: Buffer(deflaters.quick.zlibBound(batchLimit) + batchLimit / 4096 * overhead), deflaters: deflaters)
   }
 
   package func prepare(
@@ -95,11 +96,11 @@ package final class DumpSink: CopySink {
     var all = scratch.payload.mutableBytes
     var payload = all.slice(0..<batch.length)
     let findings = reading.read(batch, of: plan, into: &payload)
-    guard let deflater = scratch.deflater else {
+    guard let compression, let deflaters = scratch.deflaters else {
       let sizes = plan.items[batch.items].map { min(Int($0.length), batch.length) }
       return Prepared(sizes: sizes, bytes: nil, findings: findings)
     }
-    let sizes = try compress(plan.items[batch.items], scratch.payload, into: &scratch.compressed, deflater)
+    let sizes = try compress(batch.items, scratch.payload, into: &scratch.compressed, compression, deflaters)
     let end = sizes.reduce(0, +)
     return Prepared(
       sizes: sizes, bytes: gathers ? scratch.compressed.bytes.array(0..<end) : nil, findings: findings)
@@ -107,19 +108,21 @@ package final class DumpSink: CopySink {
 
   /// Compresses items that lie one behind the other, each by itself, and returns the streams' lengths.
   private func compress(
-    _ items: ArraySlice<DumpPlan.Item>, _ payload: borrowing Buffer, into compressed: inout Buffer,
-    _ deflater: Deflater
+    _ items: Range<Int>, _ payload: borrowing Buffer, into compressed: inout Buffer, _ compression: CompressionPlan,
+    _ deflaters: Deflaters
   ) throws(ImageError) -> [Int] {
     var sizes: [Int] = []
     var position = 0
     var end = 0
     var target = compressed.mutableBytes
-    for item in items {
+    for index in items {
+      let length = Int(plan.items[index].length)
       var room = target.slice(end..<target.byteCount)
-      let input = payload.bytes.slice(position..<position + Int(item.length))
+      let input = payload.bytes.slice(position..<position + length)
+      let deflater = compression.isThorough(index) ? deflaters.thorough ?? deflaters.quick : deflaters.quick
       guard let size = deflater.zlib(input, into: &room) else { throw .system(12 /* ENOMEM */) }
       sizes.append(size)
-      position += Int(item.length)
+      position += length
       end += size
     }
     return sizes
@@ -143,7 +146,7 @@ package final class DumpSink: CopySink {
         }
         layout.add(position..<position + size, prepared.bytes, &placement.writes)
         position += size
-        if level > 0 || batch.skipped + size == Int(item.length) { layout.endItem(&placement.writes) }
+        if compression != nil || batch.skipped + size == Int(item.length) { layout.endItem(&placement.writes) }
       }
     }
     return placement
@@ -155,7 +158,7 @@ package final class DumpSink: CopySink {
     for write in placement.writes {
       switch write {
       case .stored(let range, let offset):
-        if level > 0 {
+        if compression != nil {
           try self.write(scratch.compressed.bytes.slice(range), at: offset)
         } else {
           try self.write(scratch.payload.bytes.slice(range), at: offset)
