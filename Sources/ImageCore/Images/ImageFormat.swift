@@ -41,7 +41,7 @@ public struct OpenContext: Sendable {
   /// Opened by `check`: damage that check can report does not keep the image from being opened.
   public var isCheck = false
   /// Whether only the disk is read: damage to what that does not need does not keep the image from being opened.
-  package var readsDiskOnly = false
+  public var readsDiskOnly = false
   /// Whether the format was probed rather than named.
   public var isProbed = false
   /// For a probed raw image that is opened for reading: whether its first 512 bytes still look like none but a raw image's.

@@ -20,7 +20,7 @@ public struct OpenOptions: Sendable {
   /// For `check`, which opens damaged images.
   public var isCheck = false
   /// Only the disk is read: what else an image has, counts and snapshots, may be damaged.
-  package var readsDiskOnly = false
+  public var readsDiskOnly = false
 
   /// Reading, with the layers below, format probed.
   public init() {}
