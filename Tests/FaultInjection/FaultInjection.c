@@ -11,6 +11,8 @@
 //
 //   FAULT_READ=path:offset:length[,offset:length...]  reading these bytes of the file fails with EIO, whatever call does it
 //
+//   FAULT_MEMORY=bytes  malloc of so many bytes or more fails
+//
 //   FAULT_READ_LOG=path:log  offset and length of each read of the file, or of what the kernel is asked to read ahead, are
 //                     appended to the log, a line each, in the order in which they are asked for
 //
@@ -23,6 +25,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +148,22 @@ static int is_named(int fd, const char *text, size_t length) {
   struct stat wanted, status;
   if (stat(path, &wanted) != 0 || fstat(fd, &status) != 0) return 0;
   return wanted.st_dev == status.st_dev && wanted.st_ino == status.st_ino;
+}
+
+static size_t memory_limit = SIZE_MAX;
+
+__attribute__((constructor)) static void read_memory_limit(void) {
+  const char *text = getenv("FAULT_MEMORY");
+  if (text != NULL) memory_limit = strtoul(text, NULL, 10);
+}
+
+// Not by dlsym, which may ask for memory itself.
+extern void *__libc_malloc(size_t size);
+
+void *malloc(size_t size) {
+  if (size < memory_limit) return __libc_malloc(size);
+  errno = ENOMEM;
+  return NULL;
 }
 
 // Notes a read in the log.

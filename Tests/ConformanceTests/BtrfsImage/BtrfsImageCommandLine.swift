@@ -105,6 +105,16 @@ private let differences: [(id: String, command: String, stdout: String, stderr: 
     """,
     "ERROR: source and target are the same: x.1.img\nERROR: source and target are the same: DEVICE\n", "", 0
   ),
+  // A worker that gets no memory for what it compresses with.
+  (
+    "B-20",
+    """
+    for c in 3 9; do FAULT_MEMORY=300000 LD_PRELOAD=\(FaultLibrary.path) timeout 20 btrfs-image -c $c -t 2 empty.img a || \
+    echo $?; ls; done
+    """,
+    "1\nempty.img\n1\nempty.img\n",
+    String(repeating: "ERROR: Cannot allocate memory\nERROR: create failed: -12\n", count: 2), 0
+  ),
   // What was there stays, though empty; a device node stays too.
   ("B-2", ": empty.img >keep; btrfs-image nothing keep 2>/dev/null || ls keep", "keep\n", "", 0),
   (

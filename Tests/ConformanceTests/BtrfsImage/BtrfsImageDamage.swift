@@ -222,12 +222,29 @@ let btrfsDamageCases: [Case] =
       "sh \(btrfsFixtures)/damage-every-block everything.img", fixture: btrfsFixture("everything"),
       deviation: Deviation("B-8", stdout: "", stderr: "", status: 0, files: .unchecked))
   ]
+  + ["0080000000000000", "0030000000000000"].map { length in
+    // The extent of a tree block (the chunk tree's) that is longer, or shorter, than one.
+    Case(
+      """
+      sh command -p btrfs-image nonskinny.img a; \(poke) nonskinny.img extent:leaf:0 12 185 \(length) fix; \
+      btrfs-image nonskinny.img b || echo $?; cmp -n $(stat -c %s a) a b | grep -c differ; \
+      test $(stat -c %s b) -ge $(stat -c %s a) && echo whole; btrfs-image -r b r && \
+      btrfs inspect-internal dump-tree nonskinny.img >x; btrfs inspect-internal dump-tree r | cmp x -; command -p btrfs-image -w nonskinny.img a && btrfs-image -w nonskinny.img b && cmp a b
+      """,
+      name: "a tree block's extent of length \(length)", fixture: btrfsFixture("nonskinny"), masks: btrfsMasks,
+      deviation: Deviation(
+        "B-7", stdout: "1\n1\nwhole\n", stderr: lengthError(length) + extents, status: 0, files: .unchecked))
+  }
   + damages.flatMap { row, damage, byExtents, byWalking in
     [("", byExtents), ("-w", byWalking)].compactMap { option, stderr in
       guard let stderr else { return nil }
       return damagedCase(row, "default", damage, option: option, stderr: stderr)
     }
   }
+
+private func lengthError(_ bytes: String) -> String {
+  "ERROR: extent length \(bytes == "0080000000000000" ? 32768 : 12288) of the tree block N is not 16384\n"
+}
 
 /// What is said of a stale copy that a search passes.
 private func staleLines(_ damage: String) -> String {

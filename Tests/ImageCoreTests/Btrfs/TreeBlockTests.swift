@@ -46,6 +46,20 @@ import Testing
     #expect(result[50] == 0xEE)
   }
 
+  /// File extents that end before their contents would begin, or before they say that they have any: nothing is taken from
+  /// them or from their neighbours.
+  @Test func shortFileExtents() {
+    for count in [0, 1, 20, 21] {
+      var short = [UInt8](repeating: 7, count: count)
+      if count > 20 { short[20] = 0 }
+      let before = [UInt8](repeating: 0, count: 40)
+      let result = scrubbed(leaf([(.inodeItem, before), (.extentData, short), (.inodeItem, before)]))
+      let start = Self.size - 40 - count
+      #expect(Array(result[start..<start + count]) == short)
+      #expect(Array(result[(start + count)...]) == before && Array(result[(start - 40)..<start]) == before)
+    }
+  }
+
   @Test func nodesAndEmptyBlocksAreScrubbed() {
     #expect(scrubbed(leaf([]))[101...].allSatisfy { $0 == 0 })
     var node = leaf([])
