@@ -48,6 +48,17 @@ let e2imageTargetCases: [Case] =
             + "seek=$((4096 + $(stat -c %s e2.img) - 1 + 65536)) conv=notrunc status=none")
       ],
       deviation: Deviation("E-11", stdout: " aa\n", stderr: e2imageBanner, status: 0, files: .unchecked)),
+    sound(
+      "E-38", "a normal image on a device that held something", e2imageFixture,
+      "sh . ./devices; attach x; e2image e2.img $d; leave; e2image e2.img y; cmp -i 332 -n $(($(stat -c %s y) - 332)) x y",
+      setup: "head -c 4M /dev/zero | tr '\\0' q >x", times: 2),
+    Case(
+      "sh . ./devices; truncate -s 300K x; attach x; e2image -ra -O 512 e4.img $d || echo $?; leave",
+      name: "half a block of room (E-39)", fixture: e2imageFixture, masks: [Mask("block [0-9]+", "block N")],
+      deviation: Deviation(
+        "E-39", stdout: "1\n",
+        stderr: e2imageBanner + "e2image: No space left on device error writing block N\n", status: 0, files: .unchecked
+      )),
     Case(
       "sh . ./devices; cp e4.img x; attach x; e2image -ra -O 4096 $d || echo $?; e2image -ra -O 16777216 $d || echo $?; leave; "
         + "cmp x e4.img",
