@@ -3,7 +3,7 @@ private let poke = btrfsFixtures + "/poke"
 /// Superblocks with one wrong field each and a right checksum (btrfs-image §18): where the field is, its bytes.
 private let superblockFields: [(offset: String, bytes: String)] = [
   ("198", "08"), ("199", "ff"), ("200", "09"), ("80", "01"), ("88", "01"), ("96", "01"), ("148", "00080000"),
-  ("148", "01400000"), ("144", "00080000"), ("112", "0000000000000000"), ("120", "0000000000000000"),
+  ("148", "01400000"), ("151", "8f"), ("144", "00080000"), ("112", "0000000000000000"), ("120", "0000000000000000"),
   ("156", "01000000"), ("283", "0000"), ("136", "0000000000000000"), ("160", "00090000"), ("160", "60000000"),
   ("60", "08"), ("60", "10"), ("190", "10"), ("196", "07"), ("64", "21"), ("48", "01"), ("64", "0000000000000000"),
   // The system chunk array: an item that is no chunk; no stripes; length, stripe length, type and number of stripes.
@@ -94,6 +94,8 @@ private let damages: [(row: String, damage: String, byExtents: String?, byWalkin
     "B-7", "chunk:leaf:0 12 3000 ff00ff", badChecksum + "ERROR: cannot read chunk root\n" + stored,
     badChecksum + "ERROR: cannot read chunk root\n" + searched + stored
   ),
+  // An empty leaf: older ones are looked for.
+  ("B-7", "chunk:leaf:0 12 96 00000000 fix", "Couldn't read chunk tree\n", "Couldn't read chunk tree\n"),
   // A chunk that overlaps the next one.
   (
     "B-7", "chunk:leaf:0 12 16206 00000002 fix",
@@ -149,7 +151,8 @@ private let mended = [
   "fs:leaf:1 1 5000 ff00ff", "fs:leaf:1 2 5000 ff00ff", "fs:node:0 1 5000 ff00ff", "fs:leaf:1 1 48 0000 fix",
   "root:leaf:0 1 3000 ff00ff", "chunk:leaf:0 1 3000 ff00ff", "extent:leaf:0 1 3000 ff00ff",
   "csum:leaf:0 1 3000 ff00ff", "fs:leaf:1 1 32 0000 fix", "fs:leaf:1 1 96 ffff0000 fix",
-  "fs:leaf:1 1 118 ffffff7f fix", "fs:leaf:1 2 118 ffffff7f fix", "fs:leaf:1 1 122 05000000 fix",
+  "fs:leaf:1 1 118 ffffff7f fix", "fs:leaf:1 2 118 ffffff7f fix",
+  "fs:leaf:1 1 118 ffffffffffffffff fix", "fs:leaf:1 1 122 05000000 fix",
   "fs:leaf:1 1 101 ffffffffffffffff fix", "fs:leaf:1 1 130 00 fix", "fs:node:0 1 134 ffffffffffffffff fix",
   "fs:node:0 1 151 0100000000000000 fix", "fs:node:0 1 151 0000000000000000 fix", "csum:leaf:0 1 118 ffffff7f fix",
   "extent:leaf:0 1 126 0000ffffffff0000 fix", "root:leaf:0 1 126 ffffffffffffffff fix",

@@ -84,6 +84,19 @@ let btrfsDeviceCases: [Case] =
         stderr: String(
           repeating: "WARNING: device 2 has missed writes, its superblock is of generation N, not N\n", count: 5),
         status: 0, files: .unchecked)),
+    // Nothing is left of the chunk tree: its device is not there.
+    Case(
+      "sh mkdir away; mv raid0x2.1.img away; btrfs-image raid0x2.2.img a || echo $?; ls a 2>&1 || :",
+      name: "without the chunk tree's device", fixture: btrfsFixture("raid0x2"),
+      deviation: Deviation(
+        "B-3", stdout: "1\nls: cannot access 'a': No such file or directory\n",
+        stderr: """
+          ERROR: cannot read chunk root
+          warning, device 1 is missing
+          ERROR: open ctree failed
+          ERROR: create failed: -5
+
+          """, status: 0, files: .unchecked)),
     // Devices that are files beside the first.
     Case(
       """

@@ -34,12 +34,13 @@ extension BtrfsSuperblock {
       throw ImageError("\(name)_root block unaligned: \(address)")
     }
     guard nodeSize >= 4096 else { throw ImageError("nodesize too small: \(nodeSize) < 4096") }
-    // The format's limit stands beside the alignment: no tree block is larger than 64 KiB.
-    guard nodeSize % 4096 == 0, nodeSize <= 65536 else { throw ImageError("nodesize unaligned: \(nodeSize)") }
+    guard nodeSize % 4096 == 0 else { throw ImageError("nodesize unaligned: \(nodeSize)") }
     guard sectorSize >= 4096 else { throw ImageError("sectorsize too small: \(sectorSize) < 4096") }
     guard sectorSize % 4096 == 0 else { throw ImageError("sectorsize unaligned: \(sectorSize)") }
     guard totalBytes != 0 else { throw ImageError("invalid total_bytes 0") }
     guard bytesUsed >= 6 * UInt64(nodeSize) else { throw ImageError("invalid bytes_used \(bytesUsed)") }
+    // The format's limit, which the reference does not know.
+    guard nodeSize <= 65536 else { throw ImageError("nodesize too big: \(nodeSize) > 65536") }
     guard stripeSize == 4096 || stripeSize == sectorSize else { throw ImageError("invalid stripesize \(stripeSize)") }
     guard device.fsid == metadataUUID else {
       // The reference names the field of metadata_uuid even where it is not in use.

@@ -5,7 +5,7 @@ package enum TreeBlockContentsFault: Sendable, Equatable {
   /// An item's key is not above the one before it.
   case leafOrder(slot: Int, previous: ItemKey, key: ItemKey)
   /// An item's data does not end where that of the item before begins; both counted from the end of the header.
-  case itemEnd(slot: Int, found: UInt32, expected: Int)
+  case itemEnd(slot: Int, found: Int, expected: Int)
   /// An item's data begins before its header ends.
   case overlap(slot: Int, headerEnd: Int, start: Int)
   /// A node without pointers.
@@ -52,10 +52,8 @@ package func leafFault(_ block: RawSpan, count: Int) -> TreeBlockContentsFault? 
     let item = LeafItem(block, slot)
     if let previous, previous >= item.key { return .leafOrder(slot: slot, previous: previous, key: item.key) }
     guard let range = item.range(nodeSize: block.byteCount), range.upperBound == end else {
-      // Both fields have 32 bits, and so has their sum.
-      let found =
-        UInt32(truncatingIfNeeded: item.offset - TreeBlockHeader.size) &+ UInt32(truncatingIfNeeded: item.size)
-      return .itemEnd(slot: slot, found: found, expected: end - TreeBlockHeader.size)
+      return .itemEnd(
+        slot: slot, found: item.offset - TreeBlockHeader.size + item.size, expected: end - TreeBlockHeader.size)
     }
     let headerEnd = TreeBlockHeader.size + (slot + 1) * LeafItem.headerSize
     if range.lowerBound < headerEnd {

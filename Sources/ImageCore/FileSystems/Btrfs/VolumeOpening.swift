@@ -50,7 +50,7 @@ extension BtrfsVolume {
     if let newer = volume.devices.values.filter({ isNewer($0, than: newest) }).max(by: { isNewer($1, than: $0) }) {
       volume = try load(newer, named: device, &search, notify: notify, report: report)
     }
-    for id in volume.missingDevices { notify(.line("warning, device \(id) is missing")) }
+    volume.tellMissingDevices(notify)
     for (id, other) in volume.devices.sorted(by: { $0.key < $1.key })
     where other.superblock.fsid == volume.superblock.fsid
       && other.superblock.generation < volume.superblock.generation
@@ -206,13 +206,19 @@ extension BtrfsVolume {
       isDamaged = true
     }
     // An empty leaf may have a right checksum.
-    if leaves.chunks.isEmpty { isDamaged = true }
+    if leaves.chunks.isEmpty && !isDamaged {
+      notify(.line("Couldn't read chunk tree"))
+      isDamaged = true
+    }
     if isDamaged {
       scanTreeBlocks(in: .system) { _, block in
         let header = TreeBlockHeader(block)
         if header.isLeaf, header.owner == ObjectID.chunkTree { leaves.add(block, header.itemCount) }
       }
-      guard !leaves.chunks.isEmpty else { throw BtrfsVolume.failure }
+      guard !leaves.chunks.isEmpty else {
+        tellMissingDevices(notify)
+        throw BtrfsVolume.failure
+      }
     }
     fileSystemIDs.formUnion(leaves.fileSystemIDs)
     for error in leaves.errors { notify(.error(error.message)) }
@@ -250,6 +256,10 @@ extension BtrfsVolume {
       }
     }
     return missing.sorted()
+  }
+
+  private func tellMissingDevices(_ notify: Notify) {
+    for id in missingDevices { notify(.line("warning, device \(id) is missing")) }
   }
 
   private mutating func addDevices(from search: inout DeviceSearch) {
