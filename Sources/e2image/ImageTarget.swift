@@ -71,17 +71,18 @@ struct ImageTarget {
 
 /// Finds what an image holds, and tells what is damaged.
 func scan(_ volume: ExtVolume, _ arguments: Arguments, _ voice: Voice, target: ImageTarget) -> ExtImageBlocks {
-  if arguments.showsProgress { voice.note("Scanning inodes...") }
   var rule = ExtScan.Rule()
   rule.includesData = arguments.includesData
   rule.includesUnusedInodes = target.isBlockDevice
   rule.findsDirectories = arguments.scrambles
-  return ExtScan(volume, rule) { finding in
+  let scan = ExtScan(volume, rule) { finding in
     switch finding {
     case .damage(let error): voice.report(error)
     case .outside(let line): voice.note(line)
     }
-  }.run()
+  }
+  if arguments.showsProgress { scan.willScanInodes = { voice.note("Scanning inodes...") } }
+  return scan.run()
 }
 
 /// Tells which blocks could not be read.

@@ -88,6 +88,7 @@ let e2imageCommandLineCases: [Case] =
     -rp e4.img x
     -rap e4.img x
     -rap bigalloc.img x
+    patch e4.img 2048 l32 70000 => -rp e4.img x
     sh e2image -rp e4.img - >x
     -rac e4.img e4.img
     $ cp --sparse=never e4.img y.img => -rac e4.img y.img

@@ -38,6 +38,8 @@ package final class ExtScan {
   private let volume: ExtVolume
   private let rule: Rule
   private let report: (Finding) -> Void
+  /// Called when the tables, of which there may be something to report, are done, and the inodes come.
+  package var willScanInodes: () -> Void = {}
   private let sweep: BlockMapSweep
   /// Inodes of the present sweep of which something has to be told, and what, when a walk by itself finds nothing.
   private var troubled: [UInt32: ImageError?] = [:]
@@ -81,6 +83,7 @@ package final class ExtScan {
     markDescriptors(base: superblock.firstDataBlock)
     if superblock.features.has(.mmp) { mark(superblock.mmpBlock, 1) }
     for group in 0..<superblock.groupCount { markTables(volume.groups[group]) }
+    willScanInodes()
     scanInodes()
     return found
   }
