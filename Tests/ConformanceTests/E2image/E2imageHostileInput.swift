@@ -375,6 +375,8 @@ private let installationRows: [Case] =
     "$ truncate -s 300 i", "$ truncate -s 0 i", "$ truncate -s 1500 i", "patch i 2048 l32 0",
     "patch i 2048 l32 0x7ffffff", "patch i 2052 l32 1", "patch i 1120 l32 0x2d2 => patch i 1284 l32 1",
     "patch i 1120 l32 0x2d2 => patch i 1284 l32 0",
+    // A bitmap without a place still has a checksum.
+    "$ store e4.img 2048 '\\160\\21\\1\\0'; e2image e4.img i", "$ store e4.img 2052 '\\0\\0\\0\\0'; e2image e4.img i",
     // Neither name need end in a NUL.
     "$ for o in 20 124; do head -c 64 /dev/zero | tr '\\0' n | dd of=i bs=1 seek=$o conv=notrunc status=none; done",
   ].map { steps in

@@ -75,17 +75,18 @@ package final class ImageInstaller {
       let group = image.groups[number]
       var blocks: [UInt8] = []
       var inodes: [UInt8] = []
-      if group.blockBitmap != 0, group.blockBitmap < superblock.blockCount,
-        !(trustsFlags && group.blocksAreUninitialized)
-      {
+      // One that has no place in the file system is not written, but it counts.
+      if !(trustsFlags && group.blocksAreUninitialized) {
         blocks = try image.blockBitmap(ofGroup: number)
-        try write(blocks, at: group.blockBitmap * blockSize)
+        if group.blockBitmap != 0, group.blockBitmap < superblock.blockCount {
+          try write(blocks, at: group.blockBitmap * blockSize)
+        }
       }
-      if group.inodeBitmap != 0, group.inodeBitmap < superblock.blockCount,
-        !(trustsFlags && group.inodesAreUninitialized)
-      {
+      if !(trustsFlags && group.inodesAreUninitialized) {
         inodes = try image.inodeBitmap(ofGroup: number)
-        try write(inodes, at: group.inodeBitmap * blockSize)
+        if group.inodeBitmap != 0, group.inodeBitmap < superblock.blockCount {
+          try write(inodes, at: group.inodeBitmap * blockSize)
+        }
       }
       if blocks.isEmpty && inodes.isEmpty { continue }
       let start = Int(number) * superblock.descriptorSize
