@@ -94,6 +94,11 @@ private let damages: [(row: String, damage: String, byExtents: String?, byWalkin
     "B-7", "chunk:leaf:0 12 3000 ff00ff", badChecksum + "ERROR: cannot read chunk root\n" + stored,
     badChecksum + "ERROR: cannot read chunk root\n" + searched + stored
   ),
+  // A root tree that is sound but for the item of a tree.
+  (
+    "B-7", "root:leaf:0 12 284 0000000000000000 fix", "ERROR: could not setup csum tree\n",
+    "ERROR: could not setup csum tree\n" + searched
+  ),
   // An empty leaf: older ones are looked for.
   ("B-7", "chunk:leaf:0 12 96 00000000 fix", "Couldn't read chunk tree\n", "Couldn't read chunk tree\n"),
   // A chunk that overlaps the next one.

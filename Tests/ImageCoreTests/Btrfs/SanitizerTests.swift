@@ -117,9 +117,14 @@ import Testing
       (ItemKey(256, .inodeReference, 1), [0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF] + Array("cut_reference".utf8)),
       (ItemKey(256, .directoryItem, 1), broken),
       (ItemKey(256, .directoryIndex, 1), Array("too_short_for_an_entry".utf8)),
+      // Of an entry whose type is damaged nobody knows what it is.
+      (ItemKey(257, ItemType(rawValue: 0), 0), entry("name_without_type")),
+      (ItemKey(257, ItemType(rawValue: 85), 0), entry("name_of_another_type")),
     ])
     let result = sanitized(leaf)
-    for text in ["cut_reference", "name_that", "too_short"] { #expect(!contains(result, text)) }
+    for text in ["cut_reference", "name_that", "too_short", "name_without", "name_of"] {
+      #expect(!contains(result, text))
+    }
   }
 
   @Test func labelGoes() {

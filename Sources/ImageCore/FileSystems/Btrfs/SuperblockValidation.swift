@@ -60,4 +60,15 @@ extension BtrfsSuperblock {
   package var deviceCountWarning: String? {
     deviceCount > 1 << 31 ? "suspicious number of devices: \(deviceCount)" : nil
   }
+
+  /// Features that are understood (btrfs-image §3): of those that came later, raid-stripe-tree places data only, and
+  /// simple quotas add references only.
+  private static let knownFeatures: UInt64 = 0x1FFF | 1 << 14 | 1 << 16
+
+  /// What is said of features without which the file system cannot be understood; nil if all are known.
+  package var featureFault: String? {
+    let unknown = incompatibleFeatures.rawValue & ~BtrfsSuperblock.knownFeatures
+    return unknown == 0
+      ? nil : "couldn't open because of unsupported option features (\(String(unknown, radix: 16)))."
+  }
 }

@@ -134,19 +134,14 @@ extension BtrfsVolume {
     throw failure
   }
 
-  /// Features that are understood (btrfs-image §3): of those that came later, raid-stripe-tree places data only, and
-  /// simple quotas add references only.
-  private static let knownFeatures: UInt64 = 0x1FFF | 1 << 14 | 1 << 16
-
   private static func check(_ superblock: BtrfsSuperblock, notify: Notify) throws(ImageError) {
     if let text = superblock.deviceCountWarning { notify(.warning(text)) }
     if superblock.flags & SuperblockFlag.changingFSID != 0 {
       notify(.error("Filesystem UUID change in progress"))
       throw failure
     }
-    let unknown = superblock.incompatibleFeatures.rawValue & ~knownFeatures
-    guard unknown == 0 else {
-      notify(.line("couldn't open because of unsupported option features (\(String(unknown, radix: 16)))."))
+    if let text = superblock.featureFault {
+      notify(.line(text))
       if superblock.incompatibleFeatures.contains(.extentTreeV2) { notify(.error("extent-tree-v2 is not supported")) }
       throw failure
     }

@@ -175,10 +175,13 @@ package struct MetadataSurvey {
           }
         }
       })
-    if walk.isIncomplete || walk.isDisorderly || MetadataSurvey.necessaryTrees.contains(where: { roots[$0] == nil }) {
+    let missing = necessaryTrees.filter { roots[$0.tree] == nil }
+    if walk.isIncomplete || walk.isDisorderly || !missing.isEmpty {
       log.markIncomplete()
       isRootTreeSound = false
     }
+    // Of a root tree that is damaged enough has been said.
+    if !walk.isIncomplete { for (_, name) in missing { log.note(.error("could not setup \(name) tree")) } }
     for tree in openedTrees where opened[tree] == nil {
       if let root = roots[tree] { checkRoot(root, of: tree) }
     }
@@ -189,18 +192,26 @@ package struct MetadataSurvey {
 
   /// The trees whose roots a file system is opened with, in that order.
   private var openedTrees: [UInt64] {
-    let features = volume.superblock.readOnlyCompatibleFeatures
-    return [ObjectID.extentTree, ObjectID.checksumTree, ObjectID.freeSpaceTree]
-      + (features & MetadataSurvey.blockGroupTreeFeature != 0 ? [ObjectID.blockGroupTree] : [])
+    [ObjectID.extentTree, ObjectID.checksumTree, ObjectID.freeSpaceTree]
+      + (hasFeature(MetadataSurvey.blockGroupTreeFeature) ? [ObjectID.blockGroupTree] : [])
       + [ObjectID.deviceTree, ObjectID.uuidTree, ObjectID.quotaTree, ObjectID.fileSystemTree]
   }
 
+  private static let freeSpaceTreeFeature: UInt64 = 1 << 0
   private static let blockGroupTreeFeature: UInt64 = 1 << 3
 
-  /// The trees that every file system has.
-  private static let necessaryTrees = [
-    ObjectID.extentTree, ObjectID.deviceTree, ObjectID.fileSystemTree, ObjectID.dataRelocationTree,
-  ]
+  private func hasFeature(_ feature: UInt64) -> Bool {
+    volume.superblock.readOnlyCompatibleFeatures & feature != 0
+  }
+
+  /// The trees that every file system with these features has.
+  private var necessaryTrees: [(tree: UInt64, name: String)] {
+    [
+      (ObjectID.extentTree, "extent"), (ObjectID.deviceTree, "device"), (ObjectID.fileSystemTree, "fs"),
+      (ObjectID.checksumTree, "csum"), (ObjectID.dataRelocationTree, "data relocation"),
+    ] + (hasFeature(MetadataSurvey.freeSpaceTreeFeature) ? [(ObjectID.freeSpaceTree, "free space")] : [])
+      + (hasFeature(MetadataSurvey.blockGroupTreeFeature) ? [(ObjectID.blockGroupTree, "block group")] : [])
+  }
 
   /// Looks whether a tree begins where its root item says.
   private func checkRoot(_ root: TreeRoot, of tree: UInt64) {

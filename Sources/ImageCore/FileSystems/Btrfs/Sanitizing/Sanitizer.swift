@@ -63,7 +63,9 @@ package final class Sanitizer: TreeBlockTransform {
       case .verityDescriptor:
         // The first one holds nothing but the size of the second.
         if item.key.offset != 0 { block.fill(range) }
-      default: break
+      default:
+        // Of what is not known, a damaged type or a new one, nobody can say that it holds no names.
+        if !item.key.type.holdsNoNames { block.fill(range) }
       }
     }
     if order.isEmpty { return }
@@ -206,4 +208,17 @@ extension ItemType {
   fileprivate static let verityDescriptor = ItemType(rawValue: 36)
   fileprivate static let verityTree = ItemType(rawValue: 37)
   fileprivate static let string = ItemType(rawValue: 253)
+
+  /// Whether items of this type consist of numbers, as far as they have not been taken care of.
+  fileprivate var holdsNoNames: Bool {
+    switch rawValue {
+    // Inodes and their orphans, the log's ranges, file extents, roots.
+    case 1, 48, 60, 72, 108, 132: true
+    // Extents, references to them, block groups, free space.
+    case 168, 169, 172, 176, 178, 180, 182, 184, 192, 198...200: true
+    // Devices, chunks, stripes, quota groups, balancing and statistics, replacement, subvolumes' numbers.
+    case 204, 216, 228, 230, 240, 242, 244, 246, 248...252: true
+    default: false
+    }
+  }
 }

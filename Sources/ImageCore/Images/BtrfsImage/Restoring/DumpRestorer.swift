@@ -213,6 +213,7 @@ package struct DumpRestorer: Sendable {
   /// - Throws: `open ctree failed in NAME`.
   private func check(_ source: TreeSource, _ superblock: BtrfsSuperblock, name: String) throws(ImageError) {
     do throws(ImageError) {
+      if let text = superblock.featureFault { throw ImageError(text) }
       _ = try source.block(at: superblock.chunkRoot, level: superblock.chunkRootLevel)
       _ = try source.block(at: superblock.root, level: superblock.rootLevel)
       for tree in [
