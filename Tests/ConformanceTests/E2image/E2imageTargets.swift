@@ -188,6 +188,8 @@ private let installs: [Case] = ["e4.img", "e2.img", "bigalloc.img", "meta.img", 
       .shell(
         "[ -e \(name) ] || { \(E2imageScript.make) make meta.img 32M -t ext4 -b 1024 -O meta_bg,^resize_inode -g 512; "
           + "make uninit.img 32M -t ext4 -b 1024 -O uninit_bg,^metadata_csum; }; e2image \(name) i; "
+          + "c=$(dumpe2fs \(name) 2>/dev/null | sed -n '/meta_bg/,$s/^ *Group descriptor at //p'); "
+          + "for b in 0 $c; do dd if=/dev/zero of=\(name) bs=1024 seek=$b count=1 conv=notrunc status=none; done; "
           + "dd if=/dev/zero of=\(name) bs=1024 count=90 conv=notrunc status=none")
     ])
 }

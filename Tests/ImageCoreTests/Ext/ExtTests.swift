@@ -88,9 +88,11 @@ import E2imageImage
     return buffer.bytes.array(0..<count)
   }
 
-  private func scan(_ volume: ExtVolume) -> (found: ExtImageBlocks, findings: [String]) {
+  private func scan(_ volume: ExtVolume, includesData: Bool = false) -> (found: ExtImageBlocks, findings: [String]) {
     var findings: [String] = []
-    let found = ExtScan(volume, ExtScan.Rule()) { finding in
+    var rule = ExtScan.Rule()
+    rule.includesData = includesData
+    let found = ExtScan(volume, rule) { finding in
       switch finding {
       case .damage(let error): findings.append(error.message)
       case .outside(let line): findings.append(line)
@@ -129,6 +131,19 @@ import E2imageImage
     let (found, findings) = scan(try volume(map: root, flags: 0x80000, [2000: node]))
     #expect(findings == ["Found cyclic loop in extent tree while iterating over inode 11"])
     #expect(found.clusters.contains(2000))
+  }
+
+  /// Blocks outside the file system are named one by one, but not for ever (ext4-e2image §11, 17).
+  @Test func blocksOutside() throws {
+    // Four extents of 32768 blocks each, from block 2^24 on.
+    let extents = (0..<4).flatMap { [$0 * 32768, 0x8000, 0x100_0000 + $0 * 32768] as [UInt32] }
+    let root = words([0x0004_F30A, 0x0000_0004, 0] + extents, count: 60)
+    let (found, findings) = scan(try volume(map: root, flags: 0x80000, [:]), includesData: true)
+    #expect(findings.count == ExtScan.lineLimit + 1)
+    #expect(
+      findings.first == "Illegal block number passed to ext2fs_mark_block_bitmap #16777216 for in-use block map")
+    #expect(findings.last == "Further illegal block numbers are not listed")
+    #expect(found.markCount == 2 + 2 + 512 + 4 * 32768)
   }
 
   @Test func namesAreNumberedByLength() {
