@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <termios.h>
 
 // ---- getopt_long ----------------------------------------------------------------------------------------------------
@@ -195,7 +198,27 @@ int clinux_terminal_is_raw(int fd) {
 
 // ---- memory -----------------------------------------------------------------------------------------------------------
 
-ssize_t clinux_copy_to_mapping(pid_t self, void *mapping, const void *source, size_t count) {
-  struct iovec from = {.iov_base = (void *)source, .iov_len = count}, to = {.iov_base = mapping, .iov_len = count};
-  return process_vm_writev(self, &from, 1, &to, 1, 0);
+int clinux_page_filler(void *mapping, size_t count) {
+  int filler = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+  if (filler < 0) return -1;
+  struct uffdio_api api = {.api = UFFD_API};
+  struct uffdio_register place = {.range = {.start = (uintptr_t)mapping, .len = count},
+                                  .mode = UFFDIO_REGISTER_MODE_MISSING};
+  if (ioctl(filler, UFFDIO_API, &api) == 0 && ioctl(filler, UFFDIO_REGISTER, &place) == 0 &&
+      (place.ioctls & 1ULL << _UFFDIO_COPY) != 0)
+    return filler;
+  close(filler);
+  return -1;
+}
+
+size_t clinux_fill_pages(int filler, void *pages, const void *source, size_t count) {
+  size_t done = 0;
+  while (done < count) {
+    struct uffdio_copy copy = {.dst = (uintptr_t)pages + done, .src = (uintptr_t)source + done, .len = count - done,
+                               .mode = UFFDIO_COPY_MODE_DONTWAKE};
+    // A failure behind the first page is told as a shorter copy, and again by the next call.
+    if (ioctl(filler, UFFDIO_COPY, &copy) != 0 && copy.copy <= 0) break;
+    done += (size_t)copy.copy;
+  }
+  return done;
 }

@@ -63,9 +63,12 @@ static inline long clinux_read_key(int32_t serial, void *buffer, size_t size) {
 // Lets descriptor `fd` stand for what `replacement` stands for.
 static inline int clinux_replace(int replacement, int fd) { return dup3(replacement, fd, O_CLOEXEC); }
 
-/// Has the kernel copy `count` bytes to the memory of this process, whose number is `self`, so that a page that cannot be had is
-/// an error. Returns the number of bytes copied, or -1 with errno set.
-ssize_t clinux_copy_to_mapping(pid_t self, void *mapping, const void *source, size_t count);
+/// Opens what fills missing pages of `count` bytes at `mapping`, of a file in memory (userfaultfd). Such pages must not be
+/// touched otherwise. Returns a descriptor, or -1.
+int clinux_page_filler(void *mapping, size_t count);
+/// Has the kernel copy `count` bytes, whole pages, to `pages`, none of which the file may have. A page that cannot be had is
+/// no signal: returns the number of bytes that were copied before it.
+size_t clinux_fill_pages(int filler, void *pages, const void *source, size_t count);
 
 static inline int clinux_o_direct(void) { return O_DIRECT; }
 static inline int clinux_o_tmpfile(void) { return O_TMPFILE; }

@@ -16,6 +16,9 @@ final class FileDescriptor: Sendable {
     self.isOwned = isOwned
   }
 
+  /// Takes over a descriptor that is open.
+  convenience init(owning number: Int32) { self.init(number: number, isOwned: true) }
+
   /// Opens a file of any kind; it is closed when another program is started.
   ///
   /// - Parameters:

@@ -253,12 +253,14 @@ public final class FileStorage: WritableStorage {
     guard let lane, count >= MemoryFileLane.shortest, offset + UInt64(count) <= length else {
       return try write(bytes, at: start)
     }
-    if !lane.enter() {
-      if lane.store(bytes, at: offset) { return try wrote() }
+    if lane.enter() {
+      defer { lane.leave() }
       return try write(bytes, at: start)
     }
-    defer { lane.leave() }
-    try write(bytes, at: start)
+    let stored = lane.store(bytes, at: offset, fileLength: length)
+    try write(bytes.slice(0..<stored.lowerBound), at: start)
+    try write(bytes.slice(stored.upperBound..<count), at: start + off_t(stored.upperBound))
+    try wrote()
   }
 
   private func write(_ bytes: RawSpan, at start: off_t) throws(ImageError) {

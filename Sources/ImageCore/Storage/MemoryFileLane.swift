@@ -4,31 +4,38 @@ import Glibc
 import Synchronization
 
 /// A second way into a file on tmpfs, for a thread that would otherwise wait: the kernel lets one thread at a time write to a
-/// file, but makes the pages of mappings for several at once. A copy that writes more than it reads is an eighth faster.
+/// file, but fills missing pages of a mapping of it for several at once (userfaultfd). Whole pages that the file does not
+/// have yet can go this way; a copy that writes as much as it reads takes an eighth less time.
 ///
-/// The kernel copies into the mappings as well (process_vm_writev): where the file system is full, or somebody has cut the
-/// file short, that is an error and no signal, and the ordinary way then says what is wrong.
+/// The kernel does the copying: where the file system is full, or somebody has cut the file short, that is no signal but a
+/// page that could not be filled, and the ordinary way then says what is wrong.
 @safe
 final class MemoryFileLane: Sendable {
-  /// Shorter writes, in bytes, are not worth a mapping.
+  /// Shorter writes, in bytes, are not worth it.
   static let shortest = 128 << 10
-  /// Size and alignment of a mapped window in bytes.
-  private static let windowSize: UInt64 = 8 << 20
-  /// So many windows stay mapped.
-  private static let windowLimit = 4
+  /// So many bytes may count as this process's memory, which the file keeps anyway.
+  private static let residentLimit = 8 << 20
+  private static let pageSize = UInt64(getpagesize())
 
-  /// A part of the file that is mapped: where it begins in the file and in memory.
-  private struct Window {
-    var base: UInt64
+  /// The file in the address space, never touched but by the kernel when it fills pages.
+  private struct Mapping {
     var address: UInt
+    var length: UInt64
+    /// What fills its pages.
+    var filler: FileDescriptor
+  }
+
+  private enum State {
+    case untried
+    case open(Mapping)
+    case refused
   }
 
   private let descriptor: Int32
-  private let process = getpid()
   private let isWriting = Atomic<Bool>(false)
-  private let isRefused = Atomic<Bool>(false)
-  /// Windows that no thread uses at the moment, those that were used last at the end.
-  private let windows = Mutex<[Window]>([])
+  private let state = Mutex(State.untried)
+  /// How many bytes have been filled since the process gave up the last ones.
+  private let resident = Atomic<Int>(0)
 
   /// - Parameter descriptor: a file that is open for reading and writing, longer than this object lives.
   /// - Returns: nil unless the file is in memory.
@@ -41,8 +48,8 @@ final class MemoryFileLane: Sendable {
   }
 
   deinit {
-    let left = windows.withLock { $0 }
-    for window in left { MemoryFileLane.unmap(window) }
+    guard case .open(let mapping) = state.withLock({ $0 }) else { return }
+    _ = unsafe munmap(UnsafeMutableRawPointer(bitPattern: mapping.address), Int(mapping.length))
   }
 
   /// Claims the ordinary way; false while another thread has it.
@@ -51,57 +58,51 @@ final class MemoryFileLane: Sendable {
   /// Gives up the ordinary way.
   func leave() { isWriting.store(false, ordering: .releasing) }
 
-  /// Stores `bytes` at `offset`; the file must be long enough.
+  /// Stores what it can of `bytes` at `offset`: whole pages, up to the first one that the file has already.
   ///
-  /// - Returns: false if that was not possible: a part may have been stored.
-  func store(_ bytes: RawSpan, at offset: UInt64) -> Bool {
-    if isRefused.load(ordering: .relaxed) { return false }
-    var done = 0
-    while done < bytes.byteCount {
-      let position = offset + UInt64(done)
-      let base = position.roundedDown(to: MemoryFileLane.windowSize)
-      let count = min(bytes.byteCount - done, Int(base + MemoryFileLane.windowSize - position))
-      guard let window = take(base), copy(bytes.slice(done..<done + count), to: window, at: Int(position - base)) else {
-        isRefused.store(true, ordering: .relaxed)
-        return false
+  /// - Parameter length: the file's length in bytes.
+  /// - Returns: which of the bytes are stored now.
+  func store(_ bytes: RawSpan, at offset: UInt64, fileLength length: UInt64) -> Range<Int> {
+    let end = offset + UInt64(bytes.byteCount)
+    let last = end.roundedDown(to: MemoryFileLane.pageSize)
+    guard let first = offset.roundedUp(to: MemoryFileLane.pageSize), first < last, let mapping = mapping(length),
+      last <= mapping.length
+    else { return 0..<0 }
+    let start = Int(first - offset)
+    let done = unsafe bytes.slice(start..<Int(last - offset)).withUnsafeBytes { source in
+      // first + count lies within the mapping, which stays as long as this object.
+      unsafe clinux_fill_pages(
+        mapping.filler.number, UnsafeMutableRawPointer(bitPattern: mapping.address + UInt(first)), source.baseAddress,
+        source.count)
+    }
+    if resident.add(done, ordering: .relaxed).newValue > MemoryFileLane.residentLimit {
+      resident.store(0, ordering: .relaxed)
+      _ = unsafe madvise(UnsafeMutableRawPointer(bitPattern: mapping.address), Int(mapping.length), MADV_DONTNEED)
+    }
+    return start..<start + done
+  }
+
+  /// The mapping, made at the first call for a file of `length` bytes; nil where the kernel does not do it.
+  private func mapping(_ length: UInt64) -> Mapping? {
+    state.withLock { state in
+      if case .untried = state {
+        state =
+          MemoryFileLane.map(descriptor, length.roundedDown(to: MemoryFileLane.pageSize)).map(State.open) ?? .refused
       }
-      done += count
+      guard case .open(let mapping) = state else { return nil }
+      return mapping
     }
-    return true
   }
 
-  private func copy(_ bytes: RawSpan, to window: Window, at position: Int) -> Bool {
-    let copied = unsafe bytes.withUnsafeBytes { source in
-      // position + count lies within the window, which stays mapped until it is put back.
-      unsafe clinux_copy_to_mapping(
-        process, UnsafeMutableRawPointer(bitPattern: window.address + UInt(position)), source.baseAddress, source.count)
-    }
-    put(window)
-    return copied == bytes.byteCount
-  }
-
-  /// A window at `base` for one thread.
-  private func take(_ base: UInt64) -> Window? {
-    let known = windows.withLock { windows -> Window? in
-      windows.firstIndex { $0.base == base }.map { windows.remove(at: $0) }
-    }
-    if let known { return known }
-    let address = unsafe mmap(
-      nil, Int(MemoryFileLane.windowSize), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, off_t(base))
+  private static func map(_ descriptor: Int32, _ length: UInt64) -> Mapping? {
+    guard let count = Int(exactly: length), count > 0 else { return nil }
+    let address = unsafe mmap(nil, count, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
     guard unsafe address != MAP_FAILED else { return nil }
-    return Window(base: base, address: UInt(bitPattern: address))
-  }
-
-  /// Keeps a window for later.
-  private func put(_ window: Window) {
-    let old = windows.withLock { windows -> Window? in
-      windows.append(window)
-      return windows.count > MemoryFileLane.windowLimit ? windows.removeFirst() : nil
+    let filler = unsafe clinux_page_filler(address, count)
+    guard filler >= 0 else {
+      _ = unsafe munmap(address, count)
+      return nil
     }
-    if let old { MemoryFileLane.unmap(old) }
-  }
-
-  private static func unmap(_ window: Window) {
-    _ = unsafe munmap(UnsafeMutableRawPointer(bitPattern: window.address), Int(windowSize))
+    return Mapping(address: UInt(bitPattern: address), length: length, filler: FileDescriptor(owning: filler))
   }
 }

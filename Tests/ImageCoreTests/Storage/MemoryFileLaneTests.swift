@@ -21,7 +21,7 @@ struct MemoryFileLaneTests {
       let file = try FileStorage(
         path: path, flags: O_RDWR | O_CREAT, cache: .writeback, kind: .regular, locking: false, manyWriters: true)
       try file.resize(to: UInt64(size))
-      // Pieces of any length, one behind the other, so that windows end within some of them.
+      // Pieces of any length, one behind the other, so that they begin and end within pages.
       var random = SplitMix64(seed: 7)
       var pieces: [Range<Int>] = []
       while let start = pieces.last?.upperBound ?? 0 as Int?, start < size {
@@ -48,21 +48,31 @@ struct MemoryFileLaneTests {
     }
   }
 
-  @Test func aFileThatWasCutShortIsRefusedWithoutASignal() throws {
+  @Test func onlyMissingPagesAreFilled() throws {
     try withFile { path in
       let size = 1 << 20
       let file = try FileStorage(path: path, flags: O_RDWR | O_CREAT, cache: .writeback, kind: .regular, locking: false)
       try file.resize(to: UInt64(size))
       let lane = try #require(MemoryFileLane(file.number))
-      let bytes = [UInt8](repeating: 5, count: 256 << 10)
-      func isStored(at offset: Int) -> Bool { lane.store(bytes.rawBytes, at: UInt64(offset)) }
-      #expect(isStored(at: 100))
-      #expect(try file.readArray(at: 99, count: 3) == [0, 5, 5])
+      let page = Int(getpagesize())
+      let bytes = [UInt8](repeating: 5, count: 16 * page)
+      func stored(at offset: Int, _ count: Int? = nil) -> Range<Int> {
+        lane.store(bytes.rawBytes.slice(0..<(count ?? bytes.count)), at: UInt64(offset), fileLength: UInt64(size))
+      }
+      #expect(stored(at: 100) == page - 100..<16 * page - 100)
+      #expect(try file.readArray(at: UInt64(page - 1), count: 3) == [0, 5, 5])
+      #expect(try file.readArray(at: UInt64(16 * page - 1), count: 3) == [5, 0, 0])
+      // A page that is there stays as it is, and ends what can be done.
+      try file.write([7], at: UInt64(40 * page))
+      #expect(stored(at: 32 * page) == 0..<8 * page)
+      #expect(try file.readArray(at: UInt64(40 * page - 1), count: 3) == [5, 7, 0])
+      // Within a page there is nothing to fill.
+      #expect(stored(at: 64 * page + 1, page).isEmpty)
+      #expect(stored(at: 64 * page - 1, page).isEmpty)
+      // Behind the end of the file as it was when it was mapped, and where it has been cut short since: no signal.
+      #expect(stored(at: size - 8 * page).isEmpty)
       try #require(FileHandle(forWritingAtPath: path)).truncate(atOffset: 0)
-      #expect(!isStored(at: size / 2))
-      // Once refused, it is not tried again.
-      try file.resize(to: UInt64(size))
-      #expect(!isStored(at: 0))
+      #expect(stored(at: size / 2).isEmpty)
     }
   }
 
