@@ -126,7 +126,7 @@ private final class Restoring: Sendable {
       do throws(ImageError) {
         let kind = (try? FileFacts(path: name))?.kind
         guard kind != .directory, kind != .other else { throw .system(22) }
-        targets.append(try FileStorage.forReplacing(path: name, mode: 0o666, manyWriters: true))
+        targets.append(try FileStorage.forReplacing(path: name, mode: 0o666))
       } catch {
         if error.errno == 16 /* EBUSY */ { throw ImageError("target is in use: \(name)", errno: error.errno) }
         throw ImageError("unable to create target file \(name)", errno: error.errno)

@@ -39,7 +39,7 @@ public final class FileStorage: WritableStorage {
   let writable: Atomic<Bool>
   let locks: Mutex<FileLocks>
   private let isLocking: Bool
-  /// A second way to write to a file in memory; only where many are going to write.
+  /// A second way to write, if the file is in memory.
   private let lane: MemoryFileLane?
   /// The same file through the page cache, for requests that O_DIRECT does not allow; nil without O_DIRECT.
   let cached: FileDescriptor?
@@ -63,10 +63,8 @@ public final class FileStorage: WritableStorage {
     try FileStorage(path: path, flags: O_RDWR | O_CREAT, cache: cache, kind: .either, locking: locking)
   }
 
-  /// - Parameter manyWriters: several threads will write large pieces nearly all the time.
   init(
-    path: String, flags: Int32, mode: UInt32 = 0o644, cache: CacheMode, kind: Kind, locking: Bool,
-    manyWriters: Bool = false
+    path: String, flags: Int32, mode: UInt32 = 0o644, cache: CacheMode, kind: Kind, locking: Bool
   ) throws(ImageError) {
     guard !path.isEmpty else {
       throw ImageError("The 'file' block driver requires a file name")
@@ -120,7 +118,7 @@ public final class FileStorage: WritableStorage {
 
     self.descriptor = descriptor
     cached = cache.isDirect ? try FileDescriptor(again: descriptor, path: path, flags: flags & O_ACCMODE) : nil
-    lane = manyWriters && type == .regular && !cache.isDirect ? MemoryFileLane(descriptor.number) : nil
+    lane = type == .regular && !cache.isDirect ? MemoryFileLane(descriptor.number) : nil
     name = path
     writable = Atomic(isWritable)
     self.cache = cache
@@ -323,7 +321,10 @@ public final class FileStorage: WritableStorage {
     if isBlockDevice {
       return clinux_block_zero(number, range.lowerBound, range.upperBound - range.lowerBound) == 0
     }
-    return fallocate(number, FALLOC_FL_ZERO_RANGE, start, count) == 0
+    if fallocate(number, FALLOC_FL_ZERO_RANGE, start, count) == 0 { return true }
+    // What a file system that lacks this makes of it: a hole, and room for its blocks.
+    return fallocate(number, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, count) == 0
+      && fallocate(number, 0, start, count) == 0
   }
 
   public func discard(_ range: Range<UInt64>) throws(ImageError) {
@@ -364,6 +365,12 @@ public final class FileStorage: WritableStorage {
     if status != 0 { throw failure(errno, newLength) }
     currentLength.store(newLength, ordering: .relaxed)
     try wrote()
+  }
+
+  /// Gives a file in memory the length that it is going to have, so that several threads can fill it at once. Where that
+  /// cannot be done, the write that needs the room says so.
+  public func lengthen(to newLength: UInt64) {
+    if length < newLength, let lane, lane.isInMemory { try? resize(to: newLength) }
   }
 
   public func flush() throws(ImageError) {

@@ -37,19 +37,18 @@ final class MemoryFileLane: Sendable {
   /// How many bytes have been filled since the process gave up the last ones.
   private let resident = Atomic<Int>(0)
 
-  /// - Parameter descriptor: a file that is open for reading and writing, longer than this object lives.
-  /// - Returns: nil unless the file is in memory.
-  init?(_ descriptor: Int32) {
-    var facts = clinux_file_system()
-    guard unsafe clinux_file_system(descriptor, nil, &facts) == 0, facts.type == 0x0102_1994 /* TMPFS_MAGIC */ else {
-      return nil
-    }
-    self.descriptor = descriptor
-  }
+  /// - Parameter descriptor: a regular file that is open longer than this object lives.
+  init(_ descriptor: Int32) { self.descriptor = descriptor }
 
   deinit {
     guard case .open(let mapping) = state.withLock({ $0 }) else { return }
     _ = unsafe munmap(UnsafeMutableRawPointer(bitPattern: mapping.address), Int(mapping.length))
+  }
+
+  /// Whether the file is in memory, where alone this is a way.
+  var isInMemory: Bool {
+    var facts = clinux_file_system()
+    return unsafe clinux_file_system(descriptor, nil, &facts) == 0 && facts.type == 0x0102_1994 /* TMPFS_MAGIC */
   }
 
   /// Claims the ordinary way; false while another thread has it.
@@ -82,12 +81,14 @@ final class MemoryFileLane: Sendable {
     return start..<start + done
   }
 
-  /// The mapping, made at the first call for a file of `length` bytes; nil where the kernel does not do it.
+  /// The mapping, made at the first call for a file of `length` bytes; nil where the file is not in memory, or
+  /// the kernel does not do it.
   private func mapping(_ length: UInt64) -> Mapping? {
     state.withLock { state in
       if case .untried = state {
-        state =
-          MemoryFileLane.map(descriptor, length.roundedDown(to: MemoryFileLane.pageSize)).map(State.open) ?? .refused
+        let whole = length.roundedDown(to: MemoryFileLane.pageSize)
+        let mapping = isInMemory ? MemoryFileLane.map(descriptor, whole) : nil
+        state = mapping.map(State.open) ?? .refused
       }
       guard case .open(let mapping) = state else { return nil }
       return mapping

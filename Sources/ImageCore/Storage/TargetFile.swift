@@ -9,15 +9,14 @@ extension FileStorage {
   ///
   /// - Parameters:
   ///   - mode: the permissions of a new file, before the umask.
-  ///   - manyWriters: several threads will write large pieces nearly all the time.
   /// - Throws: the kernel's error; the message has `Could not open …` in front.
-  public static func forReplacing(path: String, mode: UInt32, manyWriters: Bool = false) throws(ImageError)
+  public static func forReplacing(path: String, mode: UInt32) throws(ImageError)
     -> FileStorage
   {
     let isBlockDevice = (try? FileFacts(path: path))?.kind == .blockDevice
     let flags = isBlockDevice ? O_RDWR | O_EXCL : O_RDWR | O_CREAT
     return try FileStorage(
-      path: path, flags: flags, mode: mode, cache: .writeback, kind: .either, locking: false, manyWriters: manyWriters)
+      path: path, flags: flags, mode: mode, cache: .writeback, kind: .either, locking: false)
   }
 
   /// A file without a name for what does not fit memory, in `TMPDIR` or /tmp; it is gone when it is closed.

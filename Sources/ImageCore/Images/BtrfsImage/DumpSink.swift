@@ -72,6 +72,10 @@ package final class DumpSink: CopySink {
     compression = level > 0 ? try CompressionPlan(level: level, plan, reading, workers: workers) : nil
     gathers = isStream && level > 0
     layout = Mutex(ClusterLayout(version: version, isCompressed: compression != nil, gathers: gathers))
+    if level == 0, case .file(let file) = output {
+      // Headers come on top of that.
+      file.lengthen(to: plan.items.reduce(0) { $0 + UInt64($1.length) })
+    }
   }
 
   /// What is copied, for the engine.

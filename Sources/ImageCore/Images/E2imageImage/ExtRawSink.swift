@@ -48,6 +48,7 @@ package final class ExtRawSink: CopySink {
     self.namesBlocks = namesBlocks
     self.beforePlace = beforePlace
     sparse = SparseRule(bytes: UInt64(blockSize))
+    if case .file(let file) = output, zeros == .left { file.lengthen(to: start + byteCount) }
   }
 
   package func makeScratch() {}

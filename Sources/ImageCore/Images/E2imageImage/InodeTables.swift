@@ -132,7 +132,10 @@ package struct E2imageWriter {
   ///   words.
   package func run() throws(ImageError) {
     let blockSize = volume.superblock.blockSize
-    if case .stream = output { try write(header.bytes, at: 0) }
+    switch output {
+    case .stream: try write(header.bytes, at: 0)
+    case .file(let file): file.lengthen(to: layout.end)
+    }
     let padding = [UInt8](repeating: 0, count: blockSize - ExtSuperblock.size)
     try write(volume.superblock.bytes + padding, at: layout.superblockOffset)
     try write(volume.groups.bytes, at: layout.descriptorOffset)
