@@ -14,7 +14,7 @@ final class MemoryFileLane: Sendable {
   /// Shorter writes, in bytes, are not worth it.
   static let shortest = 128 << 10
   /// So many bytes may count as this process's memory, which the file keeps anyway.
-  private static let residentLimit = 8 << 20
+  private static let residentLimit = 16 << 20
   private static let pageSize = UInt64(getpagesize())
 
   /// The file in the address space, never touched but by the kernel when it fills pages.
