@@ -118,7 +118,7 @@ struct ConvertJob {
     try refuseSourceAsTarget(source, format: name)
     if let creation {
       do throws(ImageError) {
-        try creation.format.create(options.target, creation.values)
+        try creation.format.create(options.target, creation.values, warn: console.warn)
       } catch {
         throw error.prefixed("\(options.target): error while converting \(creation.format.name): ")
       }

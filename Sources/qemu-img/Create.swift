@@ -70,7 +70,7 @@ enum CreateCommand: Command {
       tool.console.printLine(formattingLine(file: file, format: formatName, options: options))
       tool.console.flush()
     }
-    try make(format, formatName, file, options)
+    try make(format, formatName, file, options, tool)
   }
 
   /// `-b` and `-F` are options of the format like any other.
@@ -127,10 +127,10 @@ enum CreateCommand: Command {
 
   /// Makes the image. Too large is too large for the format, whoever says so.
   private static func make(
-    _ format: any CreatableFormat.Type, _ formatName: String, _ file: String, _ options: OptionValues
+    _ format: any CreatableFormat.Type, _ formatName: String, _ file: String, _ options: OptionValues, _ tool: Tool
   ) throws(ImageError) {
     do throws(ImageError) {
-      try format.create(file, options)
+      try format.create(file, options, warn: tool.console.warn)
     } catch {
       guard error.errno == 27 /* EFBIG */ else { throw error }
       let hint = options.definition("cluster_size") == nil ? "" : " (try using a larger cluster size)"

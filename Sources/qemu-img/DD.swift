@@ -68,7 +68,7 @@ enum DDCommand: Command {
       do throws(ImageError) {
         var values = OptionValues(format.creationOptions + holderOptions)
         values.set("size", number: length)
-        try format.create(output, values)
+        try format.create(output, values, warn: tool.console.warn)
       } catch {
         throw error.prefixed("\(output): error while creating output image: ")
       }

@@ -110,7 +110,7 @@ static inline int clinux_set_nocow(int fd) {
   attributes |= FS_NOCOW_FL;
   return ioctl(fd, FS_IOC_SETFLAGS, &attributes);
 }
-/// Sets the extent size hint (FS_IOC_FSSETXATTR); best effort, 0 clears nothing and does nothing.
+/// Sets the extent size hint in bytes (FS_IOC_FSSETXATTR); -1 with errno set where the file system has none.
 static inline int clinux_set_extent_size_hint(int fd, uint32_t bytes) {
   struct fsxattr attributes;
   if (ioctl(fd, FS_IOC_FSGETXATTR, &attributes) != 0) return -1;

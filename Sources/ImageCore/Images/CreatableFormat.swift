@@ -11,9 +11,11 @@ package protocol CreatableFormat: ImageFormat {
   /// checked here, before the file is touched. Options of the local file (`nocow`, `extent_size_hint`, and
   /// `preallocation` where the format has none of its own) may be set as well.
   ///
-  /// - Parameter name: the file, as the user typed it.
+  /// - Parameters:
+  ///   - name: the file, as the user typed it.
+  ///   - warn: is told what could not be done as asked.
   /// - Throws: the reference's text without the file's name (qemu-img-cli-1 §7.5).
-  static func create(_ name: String, _ options: OptionValues) throws(ImageError)
+  static func create(_ name: String, _ options: OptionValues, warn: (String) -> Void) throws(ImageError)
 
   /// Whether images of the format can hold compressed clusters.
   static var supportsCompression: Bool { get }

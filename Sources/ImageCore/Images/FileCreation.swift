@@ -1,6 +1,28 @@
 import Bytes
 import Storage
 
+/// How long the extents of a new file shall be at least (`extent_size_hint`).
+public struct ExtentSizeHint: Sendable {
+  /// Bytes; 0 for none.
+  let bytes: UInt32
+  /// Whether the user asked for it.
+  let isAsked: Bool
+
+  /// What is good for an image, of which the user said nothing.
+  public static let usual = ExtentSizeHint(bytes: 1 << 20, isAsked: false)
+
+  private init(bytes: UInt32, isAsked: Bool) {
+    self.bytes = bytes
+    self.isAsked = isAsked
+  }
+
+  /// What `options` say.
+  package init(_ options: OptionValues) {
+    let asked = options.number("extent_size_hint")
+    self = asked.map { ExtentSizeHint(bytes: UInt32(clamping: $0), isAsked: true) } ?? .usual
+  }
+}
+
 /// What every format does when it makes its file (qemu-img-cli-1 §7.6).
 public enum FileCreation {
   /// What is in front of the reason why a device could not be opened to make an image on it (qemu-img-cli-2 §7.4).
@@ -11,7 +33,7 @@ public enum FileCreation {
   ///
   /// - Throws: `Could not create 'PATH': …`.
   public static func open(
-    _ name: String, nocow: Bool = false, extentSizeHint: UInt32 = 1 << 20
+    _ name: String, nocow: Bool = false, extentSizeHint: ExtentSizeHint = .usual, warn: (String) -> Void = { _ in }
   ) throws(ImageError) -> FileStorage {
     let path = ImageName.localPath(name)
     let file: FileStorage
@@ -34,7 +56,13 @@ public enum FileCreation {
     }
     if !file.isDevice {
       if nocow { file.disableCopyOnWrite() }
-      if extentSizeHint > 0 { file.setExtentSizeHint(extentSizeHint) }
+      if extentSizeHint.bytes > 0 {
+        do throws(ImageError) {
+          try file.setExtentSizeHint(extentSizeHint.bytes)
+        } catch {
+          if extentSizeHint.isAsked { warn("Failed to set extent size hint: \(error.message)") }
+        }
+      }
       try file.resize(to: 0)
     }
     return file
@@ -42,13 +70,14 @@ public enum FileCreation {
 
   /// Opens or makes the file and lets `fill` make it an image. A file that did not exist before is removed on failure.
   public static func make(
-    _ name: String, nocow: Bool = false, extentSizeHint: UInt32 = 1 << 20,
+    _ name: String, nocow: Bool = false, extentSizeHint: ExtentSizeHint = .usual,
+    warn: (String) -> Void = { _ in },
     fill: (FileStorage) throws(ImageError) -> Void
   ) throws(ImageError) {
     let path = ImageName.localPath(name)
     let isNew = !FileStorage.exists(path)
     do throws(ImageError) {
-      try fill(try open(name, nocow: nocow, extentSizeHint: extentSizeHint))
+      try fill(try open(name, nocow: nocow, extentSizeHint: extentSizeHint, warn: warn))
     } catch {
       if isNew { FileStorage.remove(path) }
       throw error

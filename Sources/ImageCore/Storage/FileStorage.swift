@@ -445,6 +445,10 @@ public final class FileStorage: WritableStorage {
   /// Turns off copy-on-write for a new empty file on btrfs (`nocow`); best effort.
   public func disableCopyOnWrite() { _ = clinux_set_nocow(number) }
 
-  /// Asks the file system for extents of at least so many bytes (`extent_size_hint`); best effort.
-  public func setExtentSizeHint(_ bytes: UInt32) { _ = clinux_set_extent_size_hint(number, bytes) }
+  /// Asks the file system for extents of at least so many bytes (`extent_size_hint`).
+  ///
+  /// - Throws: the kernel's text.
+  public func setExtentSizeHint(_ bytes: UInt32) throws(ImageError) {
+    if clinux_set_extent_size_hint(number, bytes) != 0 { throw .system(errno) }
+  }
 }

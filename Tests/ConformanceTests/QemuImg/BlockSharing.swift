@@ -16,6 +16,9 @@ let blockSharingCases: [Case] = ["mkfs.xfs -q fs", "mkfs.btrfs -q fs"].flatMap {
     "convert -O qcow2 -S 0 s.raw o", "convert -O qcow2 -S 64k s.raw o", "convert -O qcow2 -S 12k s.raw o",
     "convert -O qcow2 -o preallocation=metadata s.raw o", "convert -O raw s.raw o", "convert -O raw -S 64k s.raw o",
     "convert -n -O qcow2 s.raw present", "convert -O qcow2 -o cluster_size=4k -B base.raw -F raw s.raw o",
+    // btrfs has no such hint, XFS only in blocks.
+    "create -f raw -o extent_size_hint=64k o 1M", "create -f raw -o extent_size_hint=1000 o 1M",
+    "convert -O qcow2 -o extent_size_hint=1000 base.raw o",
   ].map { command in
     Case(
       "sh " + shell(format: format, command), name: "\(format.prefix { $0 != " " }): \(command)",

@@ -31,8 +31,8 @@ extension Qcow2Format {
     public var isDataFileRaw = false
     /// Turn off copy-on-write (btrfs).
     public var nocow = false
-    /// Smallest extent to ask the file system for in bytes; 0 asks for nothing.
-    public var extentSizeHint: UInt32 = 1 << 20
+    /// Smallest extent to ask the file system for.
+    public var extentSizeHint = ExtentSizeHint.usual
 
     /// Encryption was asked for, which is refused.
     package struct Encryption: Sendable {
@@ -54,9 +54,10 @@ extension Qcow2Format {
   /// file that this call has made is removed when it fails.
   ///
   /// - Throws: the texts of §10.2.
-  public static func create(_ name: String, _ creation: Creation) throws(ImageError) {
+  public static func create(_ name: String, _ creation: Creation, warn: (String) -> Void = { _ in }) throws(ImageError)
+  {
     let header = try creation.header()
-    try FileCreation.make(name, nocow: creation.nocow, extentSizeHint: creation.extentSizeHint) {
+    try FileCreation.make(name, nocow: creation.nocow, extentSizeHint: creation.extentSizeHint, warn: warn) {
       (file) throws(ImageError) in
       guard let dataName = creation.dataFile else {
         return try fill(file, data: file, header, creation, name)

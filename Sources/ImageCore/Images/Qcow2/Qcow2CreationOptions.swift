@@ -36,7 +36,7 @@ extension Qcow2Format: CreatableFormat {
     OptionDefinition("refcount_bits", .number, "Width of a reference count entry in bits", default: "16"),
   ]
 
-  package static func create(_ name: String, _ options: OptionValues) throws(ImageError) {
+  package static func create(_ name: String, _ options: OptionValues, warn: (String) -> Void) throws(ImageError) {
     try create(name, Creation(options))
   }
 }
@@ -76,7 +76,7 @@ extension Qcow2Format.Creation {
     dataFile = options["data_file"]?.text
     isDataFileRaw = options.boolean("data_file_raw") ?? false
     nocow = options.boolean("nocow") ?? false
-    extentSizeHint = UInt32(clamping: options.number("extent_size_hint") ?? UInt64(extentSizeHint))
+    extentSizeHint = ExtentSizeHint(options)
   }
 
   /// Names of formats and protocols that may be recorded for the layer below, whether we can open them or not.

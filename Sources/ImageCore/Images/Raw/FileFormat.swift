@@ -17,7 +17,7 @@ public enum FileFormat: CreatableFormat {
 
   package static var creationOptions: [OptionDefinition] { fileCreationOptions }
 
-  package static func create(_ name: String, _ options: OptionValues) throws(ImageError) {
-    try RawFormat.create(name, options)
+  package static func create(_ name: String, _ options: OptionValues, warn: (String) -> Void) throws(ImageError) {
+    try RawFormat.create(name, options, warn: warn)
   }
 }
