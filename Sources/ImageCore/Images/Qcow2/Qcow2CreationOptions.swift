@@ -37,7 +37,7 @@ extension Qcow2Format: CreatableFormat {
   ]
 
   package static func create(_ name: String, _ options: OptionValues, warn: (String) -> Void) throws(ImageError) {
-    try create(name, Creation(options))
+    try create(name, Creation(options), warn: warn)
   }
 }
 
