@@ -88,6 +88,7 @@ struct RawImage {
           beforePlace: { guarding.check($0) })
         try engine.run(selection(blocks, descending: isAhead), from: source, to: sink)
       }
+      try finishDevice(target, blocks, isInPlace: isInPlace)
     } catch {
       report(source, voice)
       // A device does not let itself be positioned behind its end.
@@ -98,7 +99,6 @@ struct RawImage {
     }
     progress.end()
     report(source, voice)
-    try finishDevice(target, blocks, isInPlace: isInPlace)
     if arguments.compares {
       voice.line("\(sameBlocks) blocks already contained the data to be copied")
     }
@@ -106,15 +106,21 @@ struct RawImage {
 
   /// A device has room for the whole file system, or the image is not complete; where its last block is free, the last byte
   /// is written nevertheless (§5.1).
-  private func finishDevice(_ target: ImageTarget, _ blocks: ExtImageBlocks, isInPlace: Bool) throws(Stop) {
+  private func finishDevice(
+    _ target: ImageTarget, _ blocks: ExtImageBlocks, isInPlace: Bool
+  ) throws(ImageError) {
     guard let file = target.file, !file.growsWithZeros,
       !blocks.clusters.contains(superblock.clusters.upperBound - 1)
     else { return }
     let end = arguments.targetOffset + superblock.byteCount
-    guard end <= file.length else { throw .finished("seek_relative: Invalid argument") }
+    guard end <= file.length else { throw .system(28 /* ENOSPC */, offset: end) }
     // In place it may be a byte of the file system.
     if isInPlace { return }
-    try stopping("error in generic_write()") { () throws(ImageError) in try file.write([0], at: end - 1) }
+    do throws(ImageError) {
+      try file.write([0], at: end - 1)
+    } catch {
+      throw ImageError.system(error.errno).suffixed("error in generic_write()")
+    }
   }
 
   /// `-n`: tells which blocks would be written, and writes nothing.
