@@ -42,6 +42,6 @@ package final class Deflater {
     return length == 0 ? nil : length
   }
 
-  /// The longest zlib stream that `count` bytes can become, in bytes.
-  package func zlibBound(_ count: Int) -> Int { unsafe libdeflate_zlib_compress_bound(compressor, count) }
+  /// The longest zlib stream that `count` bytes can become with any level, in bytes.
+  package static func zlibBound(_ count: Int) -> Int { libdeflate_zlib_compress_bound(nil, count) }
 }

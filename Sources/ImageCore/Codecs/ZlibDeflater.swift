@@ -4,7 +4,7 @@ import CZlib
 /// What makes a zlib stream (RFC 1950) of all the bytes it is given.
 package protocol ZlibCompressor {
   /// - Returns: the stream's length in bytes, or nil if it does not fit `output`.
-  func zlib(_ input: RawSpan, into output: inout MutableRawSpan) -> Int?
+  func zlib(_ input: RawSpan, into output: inout MutableRawSpan) throws(ImageError) -> Int?
 }
 
 extension Deflater: ZlibCompressor {}

@@ -26,7 +26,10 @@ struct CompressionPlan: Equatable {
   private static let aim = 996
 
   /// The same level for all items.
-  private init(all level: Int) { (quick, thorough, share) = (level, level, 0) }
+  private init(all level: Int) {
+    // From 10 on they are thorough.
+    (quick, thorough, share) = (level, level, level < 10 ? 0 : CompressionPlan.period)
+  }
 
   init(quick: Int, thorough: Int, share: Int) {
     (self.quick, self.thorough, self.share) = (quick, thorough, share)
@@ -50,8 +53,9 @@ struct CompressionPlan: Equatable {
       let sample = CompressionSample(plan, reading, count: CompressionPlan.sampleSize, workers: workers)
       let wanted = try sample.size { () throws(ImageError) in ZlibDeflater(level: level) } * CompressionPlan.aim / 1000
       let quick = try sample.size { () throws(ImageError) in try Deflater(level: 7) }
+      let thoroughDeflaters = ThoroughDeflaters(level: 10)
       let thorough =
-        quick > wanted ? try sample.size { () throws(ImageError) in try Deflater(level: 10) } : quick
+        quick > wanted ? try sample.size { thoroughDeflaters } : quick
       self.init(quick: 7, thorough: 10, share: CompressionPlan.share(wanted, quick: quick, thorough: thorough))
     }
   }
@@ -63,6 +67,9 @@ struct CompressionPlan: Equatable {
     let (share, rest) = ((quick - wanted) * period).quotientAndRemainder(dividingBy: quick - thorough)
     return rest > 0 ? share + 1 : share
   }
+
+  /// Whether no item is compressed with the quick level.
+  var isAllThorough: Bool { share == CompressionPlan.period }
 
   /// Whether an item, the first of which is 0, is compressed thoroughly. Those that are lie evenly among the others.
   func isThorough(_ index: Int) -> Bool { index % CompressionPlan.period * share % CompressionPlan.period < share }
@@ -120,7 +127,7 @@ private struct CompressionSample {
           _ = reading.read(batch, of: plan, into: &bytes)
           var output = compressed.mutableBytes
           let input = payload.bytes.slice(0..<batch.length)
-          guard let size = compressor.zlib(input, into: &output) else { throw .system(12 /* ENOMEM */) }
+          guard let size = try compressor.zlib(input, into: &output) else { throw .system(12 /* ENOMEM */) }
           progress.withLock { $0.size += size }
         }
       } catch {

@@ -11,18 +11,8 @@ package final class DumpSink: CopySink {
   package struct Scratch: ~Copyable {
     var payload: Buffer
     var compressed: Buffer
-    let deflaters: Deflaters?
-  }
-
-  /// What items are compressed with; `thorough` only where it differs.
-  struct Deflaters {
-    let quick: Deflater
-    let thorough: Deflater?
-
-    init(_ plan: CompressionPlan) throws(ImageError) {
-      quick = try Deflater(level: plan.quick)
-      thorough = plan.share > 0 ? try Deflater(level: plan.thorough) : nil
-    }
+    /// For the items that are not compressed thoroughly.
+    let deflater: Deflater?
   }
 
   /// A batch that is ready to be placed.
@@ -45,6 +35,7 @@ package final class DumpSink: CopySink {
   private let reading: DumpReading
   /// nil: items are stored as they are.
   private let compression: CompressionPlan?
+  private let thorough: ThoroughDeflaters
   private let batchLimit: Int
   private let gathers: Bool
   private let log: DumpLog
@@ -70,6 +61,7 @@ package final class DumpSink: CopySink {
     var isStream = false
     if case .stream = output { isStream = true }
     compression = level > 0 ? try CompressionPlan(level: level, plan, reading, workers: workers) : nil
+    thorough = ThoroughDeflaters(level: compression?.thorough ?? 0)
     gathers = isStream && level > 0
     layout = Mutex(ClusterLayout(version: version, isCompressed: compression != nil, gathers: gathers))
     if level == 0, case .file(let file) = output {
@@ -83,14 +75,14 @@ package final class DumpSink: CopySink {
 
   package func makeScratch() throws(ImageError) -> Scratch {
     guard let compression else {
-      return Scratch(payload: Buffer(batchLimit), compressed: Buffer(0), deflaters: nil)
+      return Scratch(payload: Buffer(batchLimit), compressed: Buffer(0), deflater: nil)
     }
-    let deflaters = try Deflaters(compression)
     // Each item has its own stream: the smallest are of one tree block.
-    let overhead = deflaters.quick.zlibBound(4096) - 4096
+    let overhead = Deflater.zlibBound(4096) - 4096
     return Scratch(
       payload: Buffer(batchLimit),
-      compressed: Buffer(deflaters.quick.zlibBound(batchLimit) + batchLimit / 4096 * overhead), deflaters: deflaters)
+      compressed: Buffer(Deflater.zlibBound(batchLimit) + batchLimit / 4096 * overhead),
+      deflater: compression.isAllThorough ? nil : try Deflater(level: compression.quick))
   }
 
   package func prepare(
@@ -100,11 +92,11 @@ package final class DumpSink: CopySink {
     var all = scratch.payload.mutableBytes
     var payload = all.slice(0..<batch.length)
     let findings = reading.read(batch, of: plan, into: &payload)
-    guard let compression, let deflaters = scratch.deflaters else {
+    guard let compression else {
       let sizes = plan.items[batch.items].map { min(Int($0.length), batch.length) }
       return Prepared(sizes: sizes, bytes: nil, findings: findings)
     }
-    let sizes = try compress(batch.items, scratch.payload, into: &scratch.compressed, compression, deflaters)
+    let sizes = try compress(batch.items, scratch.payload, into: &scratch.compressed, compression, scratch.deflater)
     let end = sizes.reduce(0, +)
     return Prepared(
       sizes: sizes, bytes: gathers ? scratch.compressed.bytes.array(0..<end) : nil, findings: findings)
@@ -113,7 +105,7 @@ package final class DumpSink: CopySink {
   /// Compresses items that lie one behind the other, each by itself, and returns the streams' lengths.
   private func compress(
     _ items: Range<Int>, _ payload: borrowing Buffer, into compressed: inout Buffer, _ compression: CompressionPlan,
-    _ deflaters: Deflaters
+    _ quick: Deflater?
   ) throws(ImageError) -> [Int] {
     var sizes: [Int] = []
     var position = 0
@@ -123,8 +115,13 @@ package final class DumpSink: CopySink {
       let length = Int(plan.items[index].length)
       var room = target.slice(end..<target.byteCount)
       let input = payload.bytes.slice(position..<position + length)
-      let deflater = compression.isThorough(index) ? deflaters.thorough ?? deflaters.quick : deflaters.quick
-      guard let size = deflater.zlib(input, into: &room) else { throw .system(12 /* ENOMEM */) }
+      var size: Int?
+      if !compression.isThorough(index), let quick {
+        size = quick.zlib(input, into: &room)
+      } else {
+        size = try thorough.zlib(input, into: &room)
+      }
+      guard let size else { throw .system(12 /* ENOMEM */) }
       sizes.append(size)
       position += length
       end += size
