@@ -23,11 +23,22 @@ import Testing
     #expect(CRC32C.checksum(Array("123456789".utf8).rawBytes) == 0xE306_9283)
   }
 
-  @Test func crc32cWithoutTheInstruction() {
-    for count in [0, 1, 7, 8, 9, 63, 1000] {
-      let part = Array(Self.bytes.prefix(count))
-      let portable = unsafe part.withUnsafeBytes { unsafe cchecksum_crc32c_portable(5, $0.baseAddress, $0.count) }
-      #expect(portable == CRC32C.update(5, part.rawBytes))
+  /// Lengths about the places where another way begins, and where a step of each ends.
+  @Test(arguments: [
+    0, 1, 7, 8, 9, 63, 1000, 1023, 1024, 1025, 1279, 1280, 1281, 1535, 1536, 1600, 3071, 3072, 4099, 16384,
+  ])
+  func crc32cInAllWays(_ count: Int) {
+    let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 >> 7) }
+    for register: UInt32 in [0, 5, .max] {
+      let expected = CRC32C.update(register, bytes.rawBytes)
+      let byWords = unsafe bytes.withUnsafeBytes {
+        unsafe cchecksum_crc32c_by_words(register, $0.baseAddress, $0.count)
+      }
+      #expect(byWords == expected)
+      let portable = unsafe bytes.withUnsafeBytes {
+        unsafe cchecksum_crc32c_portable(register, $0.baseAddress, $0.count)
+      }
+      #expect(portable == expected)
     }
   }
 
