@@ -21,9 +21,9 @@ struct CompressionPlan: Equatable {
   private static let littleMetadata: UInt64 = 4 << 20
   private static let someMetadata: UInt64 = 32 << 20
   /// Number of items that are tried, whole: level 7 is a little worse at their beginnings.
-  private static let sampleSize = 24
+  private static let sampleSize = 32
   /// What is aimed at, in thousandths of zlib's length: the items that are tried are not all there are.
-  private static let aim = 998
+  private static let aim = 996
 
   /// The same level for all items.
   private init(all level: Int) {
@@ -111,7 +111,7 @@ private struct CompressionSample {
     }
   }
 
-  /// The number of bytes that a compressor makes of the items. What is to be said of them is said when they are dumped.
+  /// The number of bytes that a compressor makes of the items, were they all of the greatest length. What is to be said of them is said when they are dumped.
   ///
   /// - Parameter makeCompressor: called once a thread.
   func size(
@@ -131,7 +131,9 @@ private struct CompressionSample {
           var output = compressed.mutableBytes
           let input = payload.bytes.slice(0..<batch.length)
           guard let size = try compressor.zlib(input, into: &output) else { throw .system(12 /* ENOMEM */) }
-          progress.withLock { $0.size += size }
+          // Each stands for as many bytes of the dump as the others, however long it is.
+          let scaled = size * room / batch.length
+          progress.withLock { $0.size += scaled }
         }
       } catch {
         progress.withLock { $0.failure = $0.failure ?? error }
