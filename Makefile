@@ -18,7 +18,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing
 PRODUCTS    := .build/release
 
 # What Debian has to provide. qemu-block-extra stays out (hence --no-install-recommends): it changes the reference.
-BUILD_PACKAGES := git pkg-config libdeflate-dev zlib1g-dev libzstd-dev
+BUILD_PACKAGES := git libdeflate-dev zlib1g-dev libzstd-dev
 TEST_PACKAGES  := qemu-utils e2fsprogs ntfs-3g ocfs2-tools btrfs-progs xfsprogs acl attr xz-utils
 BENCH_PACKAGES := hyperfine time util-linux strace
 

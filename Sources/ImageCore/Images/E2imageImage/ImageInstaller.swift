@@ -32,7 +32,7 @@ package final class ImageInstaller {
   /// - Parameter time: what the superblock shall say about when it was written, in seconds since 1970.
   package func run(time: UInt64) throws(ImageError) {
     let tables = TableSink(image, device)
-    try CopyEngine(workers: 2, bufferSize: ExtBlockSelection.pieceSize)
+    try CopyEngine(bufferSize: ExtBlockSelection.pieceSize)
       .run(TableSelection(image), from: ImageBytes(image.storage), to: tables)
     written += superblock.groupCount * image.layout.tableSize
     let old = image.groups.bytes
