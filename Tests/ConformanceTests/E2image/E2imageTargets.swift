@@ -60,6 +60,18 @@ let e2imageTargetCases: [Case] =
         stderr: e2imageBanner + "e2image: No space left on device error writing block N\n", status: 0, files: .unchecked
       )),
     Case(
+      "sh mkdir m; for size in 8k 16k; do mount -t tmpfs -o size=$size none m; e2image v.img m/x || echo $?; umount m; done; "
+        + "rmdir m", name: "no room for the bitmaps of a normal image",
+      setup: [.shell(E2imageScript.make + "make v.img 40M -t ext4 -b 1024")]),
+    Case(
+      "sh mkdir m; mount -t tmpfs -o size=4k none m; e2image v.img m/x || echo $?; umount m; rmdir m",
+      name: "no room for the inode tables of a normal image (E-39)",
+      setup: [.shell(E2imageScript.make + "make v.img 40M -t ext4 -b 1024")],
+      deviation: Deviation(
+        "E-39", stdout: "1\n",
+        stderr: e2imageBanner + "e2image: No space left on device while writing inode table\n", status: 0,
+        files: .unchecked)),
+    Case(
       "sh . ./devices; cp e4.img x; attach x; e2image -ra -O 4096 $d || echo $?; e2image -ra -O 16777216 $d || echo $?; leave; "
         + "cmp x e4.img",
       name: "moving to where there is no room (E-37)", fixture: e2imageFixture,

@@ -50,6 +50,11 @@ package final class WholeVolumeSource: CopySource {
   }
 }
 
+/// A failed write of a part that is named (§9.2).
+private func partFailure(_ error: ImageError, _ part: String) -> ImageError {
+  error.errno == 125 /* ECANCELED */ ? error : ImageError.system(error.errno).suffixed("while writing \(part)")
+}
+
 /// Writes what it is given one behind the other: to a file with holes where there are zeros, or to a stream.
 package final class SequentialSink: CopySink {
   private let output: ExtImageOutput
@@ -105,7 +110,7 @@ package final class SequentialSink: CopySink {
         }
       }
     } catch {
-      throw tableFailure(error)
+      throw partFailure(error, "inode table")
     }
   }
 
@@ -141,14 +146,15 @@ package struct E2imageWriter {
     try write(volume.groups.bytes, at: layout.descriptorOffset)
     try writeTables()
     let bitmaps = ExtBitmaps(volume)
-    try writeMaps(at: layout.blockMapOffset, upTo: layout.inodeMapOffset) { (group) throws(ImageError) in
+    try writeMaps("block bitmap", at: layout.blockMapOffset, upTo: layout.inodeMapOffset) {
+      (group) throws(ImageError) in
       do throws(ImageError) {
         return try bitmaps.blockBitmap(ofGroup: group)
       } catch {
         throw error.suffixed("while writing block bitmap")
       }
     }
-    try writeMaps(at: layout.inodeMapOffset, upTo: layout.end) { (group) throws(ImageError) in
+    try writeMaps("inode bitmap", at: layout.inodeMapOffset, upTo: layout.end) { (group) throws(ImageError) in
       do throws(ImageError) {
         return try bitmaps.inodeBitmap(ofGroup: group)
       } catch {
@@ -174,30 +180,31 @@ package struct E2imageWriter {
 
   /// Writes the bitmaps of all groups without gaps, and zeros up to `end`.
   private func writeMaps(
-    at start: UInt64, upTo end: UInt64, _ map: (UInt64) throws(ImageError) -> [UInt8]
+    _ part: String, at start: UInt64, upTo end: UInt64, _ map: (UInt64) throws(ImageError) -> [UInt8]
   ) throws(ImageError) {
     var offset = start
     var pending: [UInt8] = []
     for group in 0..<volume.superblock.groupCount {
       pending += try map(group)
       if pending.count >= ExtBlockSelection.pieceSize {
-        try write(pending, at: offset)
+        try write(pending, at: offset, of: part)
         offset += UInt64(pending.count)
         pending.removeAll(keepingCapacity: true)
       }
     }
     pending += [UInt8](repeating: 0, count: Int(end - offset) - pending.count)
-    try write(pending, at: offset)
+    try write(pending, at: offset, of: part)
   }
 
-  private func write(_ bytes: [UInt8], at offset: UInt64) throws(ImageError) {
+  /// - Parameter part: how the part is called in what is said of a failure, if it has a name.
+  private func write(_ bytes: [UInt8], at offset: UInt64, of part: String? = nil) throws(ImageError) {
     do throws(ImageError) {
       switch output {
       case .file(let file): try file.write(bytes, at: offset)
       case .stream(let stream): try stream.write(bytes.rawBytes, at: offset)
       }
     } catch {
-      throw tableFailure(error)
+      throw part.map { partFailure(error, $0) } ?? tableFailure(error)
     }
   }
 }
