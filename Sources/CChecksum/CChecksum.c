@@ -46,8 +46,8 @@ uint32_t cchecksum_crc32c_portable(uint32_t value, const void *start, size_t len
 
 #include <immintrin.h>
 
-// What the compiler offers asks the processor when a program starts, which takes a tenth of a millisecond in a virtual
-// machine; the C library has asked already.
+// What the compiler offers asks the processor when a program starts, which takes some tenths of a millisecond in a
+// virtual machine; the C library has asked already.
 #if __has_include(<sys/platform/x86.h>)
 #include <sys/platform/x86.h>
 static bool is_accelerated(void) { return CPU_FEATURE_ACTIVE(SSE4_2); }

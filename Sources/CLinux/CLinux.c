@@ -1,8 +1,8 @@
 #include "CLinux.h"
 
+#include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>

@@ -248,16 +248,18 @@ public final class FileStorage: WritableStorage {
     let count = bytes.byteCount
     guard count > 0 else { return }
     guard let start = off_t(exactly: offset), start <= off_t.max - off_t(count) else { throw failure(EFBIG, offset) }
-    guard let lane, count >= MemoryFileLane.shortest, offset + UInt64(count) <= length else {
-      return try write(bytes, at: start)
+    if let lane, count >= MemoryFileLane.shortest, offset + UInt64(count) <= length {
+      if lane.enter() {
+        defer { lane.leave() }
+        try write(bytes, at: start)
+      } else {
+        let stored = lane.store(bytes, at: offset, fileLength: length)
+        try write(bytes.slice(0..<stored.lowerBound), at: start)
+        try write(bytes.slice(stored.upperBound..<count), at: start + off_t(stored.upperBound))
+      }
+    } else {
+      try write(bytes, at: start)
     }
-    if lane.enter() {
-      defer { lane.leave() }
-      return try write(bytes, at: start)
-    }
-    let stored = lane.store(bytes, at: offset, fileLength: length)
-    try write(bytes.slice(0..<stored.lowerBound), at: start)
-    try write(bytes.slice(stored.upperBound..<count), at: start + off_t(stored.upperBound))
     try wrote()
   }
 
@@ -284,7 +286,6 @@ public final class FileStorage: WritableStorage {
       if let cached { descriptor = cached.number }
     }
     grow(to: offset + UInt64(count))
-    try wrote()
   }
 
   func grow(to end: UInt64) {

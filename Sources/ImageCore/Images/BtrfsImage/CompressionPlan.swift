@@ -41,7 +41,7 @@ struct CompressionPlan: Equatable {
   ///   - level: of zlib, 1 to 9.
   ///   - workers: how many threads may take part.
   init(level: Int, _ plan: DumpPlan, _ reading: DumpReading, workers: Int) throws(ImageError) {
-    let total = plan.items.reduce(0) { $0 + UInt64($1.length) }
+    let total = plan.byteCount
     if level >= 4 && total <= CompressionPlan.littleMetadata {
       self.init(all: level < 7 ? 10 : 12)
     } else if level < 7 {
@@ -87,8 +87,7 @@ private struct CompressionSample {
 
   init(_ plan: DumpPlan, _ reading: DumpReading, count: Int, workers: Int) {
     (self.plan, self.reading, self.workers) = (plan, reading, workers)
-    let total = plan.items.reduce(0) { $0 + Int($1.length) }
-    let spacing = total / (2 * count)
+    let spacing = Int(plan.byteCount) / (2 * count)
     var batches: [DumpPlan.Batch] = []
     var end = 0
     for (index, item) in plan.items.enumerated() {
@@ -111,7 +110,8 @@ private struct CompressionSample {
     }
   }
 
-  /// The number of bytes that a compressor makes of the items, were they all of the greatest length. What is to be said of them is said when they are dumped.
+  /// The number of bytes that a compressor makes of the items, were they all of the greatest length. What is to be said of
+  /// them is said when they are dumped.
   ///
   /// - Parameter makeCompressor: called once a thread.
   func size(

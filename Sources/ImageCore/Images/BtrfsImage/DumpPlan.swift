@@ -41,6 +41,8 @@ package struct DumpPlan: Sendable {
   private var generations: [UInt64] = []
   /// The items; the superblock is the first.
   package private(set) var items: [Item] = []
+  /// Bytes of all items, before any are compressed.
+  var byteCount: UInt64 { items.reduce(0) { $0 + UInt64($1.length) } }
   private var pending: (start: UInt64, size: UInt64, kind: Kind, firstBlock: Int)?
   private let splitsData: Bool
 

@@ -66,7 +66,7 @@ package final class DumpSink: CopySink {
     layout = Mutex(ClusterLayout(version: version, isCompressed: compression != nil, gathers: gathers))
     if level == 0, case .file(let file) = output {
       // Headers come on top of that.
-      file.lengthen(to: plan.items.reduce(0) { $0 + UInt64($1.length) })
+      file.lengthen(to: plan.byteCount)
     }
   }
 

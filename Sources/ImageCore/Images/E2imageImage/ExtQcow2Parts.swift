@@ -2,9 +2,12 @@ import Bytes
 import Copying
 
 /// A failed write of something that has no block number.
-func tableFailure(_ error: ImageError) -> ImageError {
+///
+/// - Parameter part: what it is called (§9.2); nil where it has no name either.
+func tableFailure(_ error: ImageError, writing part: String? = nil) -> ImageError {
   error.errno == 125 /* ECANCELED */
-    ? error : ImageError.system(error.errno).suffixed("error writing block \(UInt64.max)")
+    ? error
+    : ImageError.system(error.errno).suffixed(part.map { "while writing \($0)" } ?? "error writing block \(UInt64.max)")
 }
 
 /// The blocks of a segment that an image stores, as runs of bytes.

@@ -50,11 +50,6 @@ package final class WholeVolumeSource: CopySource {
   }
 }
 
-/// A failed write of a part that is named (§9.2).
-private func partFailure(_ error: ImageError, _ part: String) -> ImageError {
-  error.errno == 125 /* ECANCELED */ ? error : ImageError.system(error.errno).suffixed("while writing \(part)")
-}
-
 /// Writes what it is given one behind the other: to a file with holes where there are zeros, or to a stream.
 package final class SequentialSink: CopySink {
   private let output: ExtImageOutput
@@ -110,7 +105,7 @@ package final class SequentialSink: CopySink {
         }
       }
     } catch {
-      throw partFailure(error, "inode table")
+      throw tableFailure(error, writing: "inode table")
     }
   }
 
@@ -204,7 +199,7 @@ package struct E2imageWriter {
       case .stream(let stream): try stream.write(bytes.rawBytes, at: offset)
       }
     } catch {
-      throw part.map { partFailure(error, $0) } ?? tableFailure(error)
+      throw tableFailure(error, writing: part)
     }
   }
 }
