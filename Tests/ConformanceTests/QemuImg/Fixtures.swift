@@ -14,13 +14,17 @@ let images = Fixture(
     qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -z 128k 64k' -c 'write -q -P 3 1M 100k' \\
       -c 'write -q -c -P 5 3M 64k' t.qcow2
     """,
-    // Two snapshots: the table at 0xb0000, their L1s at 0x60000 and 0xa0000.
+    // Two snapshots: the table at 0xb0000, their L1s at 0x60000 and 0xa0000. Their dates (0xb0010 and 0xb0058) are always
+    // the same, as they are lengths where a case has an entry begin in the middle of another.
     """
     qemu-img create -q -f qcow2 snap.qcow2 4M
     qemu-io -f qcow2 -c 'write -q -P 1 0 64k' snap.qcow2
     qemu-img snapshot -c one snap.qcow2
     qemu-io -f qcow2 -c 'write -q -P 2 64k 64k' snap.qcow2
     qemu-img snapshot -c two snap.qcow2
+    printf '\\145\\123\\361\\000\\016\\172\\213\\000' >date
+    for i in 16 88; do dd if=date of=snap.qcow2 bs=1 seek=$((0xb0000 + i)) conv=notrunc status=none; done
+    rm date
     """,
     // Two bitmaps: the extension at 0x1f8, the directory at 0xd0000.
     """
