@@ -141,21 +141,8 @@ package struct E2imageWriter {
     try write(volume.groups.bytes, at: layout.descriptorOffset)
     try writeTables()
     let bitmaps = ExtBitmaps(volume)
-    try writeMaps("block bitmap", at: layout.blockMapOffset, upTo: layout.inodeMapOffset) {
-      (group) throws(ImageError) in
-      do throws(ImageError) {
-        return try bitmaps.blockBitmap(ofGroup: group)
-      } catch {
-        throw error.suffixed("while writing block bitmap")
-      }
-    }
-    try writeMaps("inode bitmap", at: layout.inodeMapOffset, upTo: layout.end) { (group) throws(ImageError) in
-      do throws(ImageError) {
-        return try bitmaps.inodeBitmap(ofGroup: group)
-      } catch {
-        throw error.suffixed("while writing inode bitmap")
-      }
-    }
+    try writeMaps("block bitmap", at: layout.blockMapOffset, upTo: layout.inodeMapOffset, bitmaps.blockBitmap)
+    try writeMaps("inode bitmap", at: layout.inodeMapOffset, upTo: layout.end, bitmaps.inodeBitmap)
     if case .file = output { try write(header.bytes, at: 0) }
   }
 
@@ -180,7 +167,11 @@ package struct E2imageWriter {
     var offset = start
     var pending: [UInt8] = []
     for group in 0..<volume.superblock.groupCount {
-      pending += try map(group)
+      do throws(ImageError) {
+        pending += try map(group)
+      } catch {
+        throw error.suffixed("while writing \(part)")
+      }
       if pending.count >= ExtBlockSelection.pieceSize {
         try write(pending, at: offset, of: part)
         offset += UInt64(pending.count)
