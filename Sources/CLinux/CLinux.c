@@ -159,6 +159,13 @@ int clinux_progress_requested(void) {
 
 void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
 
+void clinux_occupy_standard_descriptors(void) {
+  for (int fd = 0; fd <= 2; fd++) {
+    // open takes the lowest number that is free: this one.
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/", O_PATH) < 0) return;
+  }
+}
+
 static volatile sig_atomic_t interrupted;
 
 static void note_interrupt(int signal) {

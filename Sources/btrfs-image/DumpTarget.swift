@@ -11,16 +11,18 @@ struct DumpTarget {
   ///
   /// - Throws: that the source would be written over, or that the target cannot be made.
   init(_ name: String, source: String) throws(ImageError) {
-    if name == Arguments.standardStream {
-      output = .stream(.standardOutput())
-      madePath = nil
-      return
-    }
-    let facts = try? FileFacts(path: name)
-    if let identity = facts?.identity, let from = FileStorage.identity(of: source),
-      !identitiesInUse(of: identity).isDisjoint(with: identitiesInUse(of: from))
+    let isStream = name == Arguments.standardStream
+    let stream = OutputStream.standardOutput()
+    let facts = isStream ? nil : try? FileFacts(path: name)
+    if let identity = isStream ? stream.identity : facts?.identity, let from = FileStorage.identity(of: source),
+      shareBytes(identity, from)
     {
       throw ImageError("source and target are the same: \(name)")
+    }
+    if isStream {
+      output = .stream(stream)
+      madePath = nil
+      return
     }
     if facts?.kind == .blockDevice, let identity = facts?.identity, isMounted(anyOf: [identity]) {
       throw ImageError("target is mounted: \(name)", errno: 16 /* EBUSY */)

@@ -104,16 +104,13 @@ private final class Restoring: Sendable {
   /// The source may not be among the targets, nor may a target be in use.
   private func checkTargets() throws(ImageError) {
     let source = readsStandardInput ? InputStream.standardInput().identity : FileStorage.identity(of: arguments.source)
-    let sources = source.map { identitiesInUse(of: $0) } ?? []
     var seen: Set<FileIdentity> = []
     for name in arguments.targets {
       guard let identity = (try? FileFacts(path: name))?.identity else { continue }
-      let identities = identitiesInUse(of: identity)
-      guard sources.isDisjoint(with: identities) else {
+      if let source, shareBytes(source, identity) {
         throw ImageError("source and target are the same file: \(name)")
       }
-      guard seen.isDisjoint(with: identities) else { throw ImageError("target given twice: \(name)") }
-      seen.formUnion(identities)
+      guard seen.insert(origin(of: identity)).inserted else { throw ImageError("target given twice: \(name)") }
       guard !isMounted(anyOf: [identity]) else {
         throw ImageError("target is mounted: \(name)", errno: 16 /* EBUSY */)
       }

@@ -100,7 +100,10 @@ func openSource(_ name: String) throws(ImageError) -> FileStorage {
   } catch {
     if name.isEmpty { throw .system(2 /* ENOENT */) }
     // A directory opens, and fails when it is read.
-    if (try? FileFacts(path: name).kind) == .directory { throw .system(21 /* EISDIR */) }
+    let kind = try? FileFacts(path: name).kind
+    if kind == .directory { throw .system(21 /* EISDIR */) }
+    // A pipe opens, and cannot be positioned.
+    if kind == .other, error.errno == 22 /* EINVAL */ { throw .system(29 /* ESPIPE */) }
     throw .system(error.errno)
   }
 }

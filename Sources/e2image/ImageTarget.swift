@@ -15,15 +15,24 @@ struct ImageTarget {
   /// Opens the output of a run.
   ///
   /// - Parameters:
-  ///   - source: the file that is read; it may not be emptied.
+  ///   - sources: the files that are read.
+  ///   - isInPlace: whether the output may be one of them, as long as it is the same file and not another way to it.
   ///   - empties: whether what is in the file goes.
-  /// - Throws: the kernel's text alone.
-  init(_ name: String, source: any Storage, empties: Bool) throws(ImageError) {
+  /// - Throws: the kernel's text alone, or that a source would be written over.
+  init(_ name: String, sources: [FileIdentity], isInPlace: Bool = false, empties: Bool) throws(ImageError) {
+    let isSource = ImageError("Source and destination are the same file", errno: 0)
     if name == Arguments.standardOutput {
-      output = .stream(.standardOutput())
+      let stream = OutputStream.standardOutput()
+      if let identity = stream.identity, sources.contains(where: { shareBytes($0, identity) }) { throw isSource }
+      output = .stream(stream)
       return
     }
     let facts = try? FileFacts(path: name)
+    if let identity = facts?.identity, !(isInPlace && sources.contains(identity)),
+      sources.contains(where: { shareBytes($0, identity) })
+    {
+      throw isSource
+    }
     isNew = facts == nil
     isBlockDevice = facts?.kind == .blockDevice
     do throws(ImageError) {
@@ -36,13 +45,9 @@ struct ImageTarget {
       case .regular where !empties:
         output = .file(try FileStorage(path: name, writable: true, locking: false))
       case .regular, nil:
-        if empties, let identity = facts?.identity, identity == source.identity {
-          throw ImageError("Source and destination are the same file", errno: 0)
-        }
         output = .file(try FileStorage.createEmpty(path: name, mode: 0o600, exclusive: false))
       }
     } catch {
-      if error.errno == 0 { throw error }
       throw name.isEmpty ? .system(2 /* ENOENT */) : .system(error.errno)
     }
   }
@@ -67,6 +72,11 @@ struct ImageTarget {
       throw error
     }
   }
+}
+
+extension ExtVolume {
+  /// The file that holds it.
+  var sources: [FileIdentity] { [storage.identity].compactMap { $0 } }
 }
 
 /// Finds what an image holds, and tells what is damaged.

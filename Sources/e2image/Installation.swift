@@ -19,7 +19,7 @@ struct Installation {
     if !device.growsWithZeros, device.length < image.superblock.byteCount {
       throw .failure(ImageError("\(arguments.device) is smaller than the file system"))
     }
-    if device.identity == (image.storage as? FileStorage)?.identity {
+    if let identity = device.identity, let other = image.storage.identity, shareBytes(identity, other) {
       throw .failure(ImageError("\(arguments.device) is the image itself"))
     }
     try stopping("while installing \(arguments.image)") { () throws(ImageError) in

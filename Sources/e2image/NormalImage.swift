@@ -14,7 +14,7 @@ struct NormalImage {
       return
     }
     let target = try stopping("while trying to open \(arguments.image)") { () throws(ImageError) in
-      try ImageTarget(arguments.image, source: volume.storage, empties: true)
+      try ImageTarget(arguments.image, sources: volume.sources, empties: true)
     }
     try target.finishing(arguments.image) { () throws(Stop) in
       do throws(ImageError) {

@@ -15,7 +15,7 @@ struct Qcow2Output {
       return
     }
     let target = try stopping("while trying to open \(arguments.image)") { () throws(ImageError) in
-      try ImageTarget(arguments.image, source: volume.storage, empties: true)
+      try ImageTarget(arguments.image, sources: volume.sources, empties: true)
     }
     try target.finishing(arguments.image) { () throws(Stop) in
       let blocks = scan(volume, arguments, voice, target: target)

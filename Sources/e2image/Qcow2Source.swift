@@ -89,7 +89,7 @@ struct Qcow2Source {
     let start = arguments.targetOffset
     guard !arguments.isToStandardOutput || start == 0 else { throw .finished("seek_set: Illegal seek") }
     let target = try stopping("while trying to open \(arguments.image)") { () throws(ImageError) in
-      try ImageTarget(arguments.image, source: image.storage, empties: start == 0)
+      try ImageTarget(arguments.image, sources: image.layers.compactMap(\.storage.identity), empties: start == 0)
     }
     try target.finishing(arguments.image) { () throws(Stop) in
       try converting { () throws(ImageError) in

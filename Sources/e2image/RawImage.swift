@@ -36,7 +36,7 @@ struct RawImage {
       return ImageTarget(file)
     }
     return try stopping("while trying to open \(arguments.image)") { () throws(ImageError) in
-      try ImageTarget(arguments.image, source: volume.storage, empties: false)
+      try ImageTarget(arguments.image, sources: volume.sources, isInPlace: true, empties: false)
     }
   }
 

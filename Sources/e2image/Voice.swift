@@ -9,7 +9,8 @@ final class Voice: Sendable {
 
   init(program: String) {
     self.program = program
-    console = Console(program: program)
+    // Who reads an image from a pipe, and leaves, has had enough: no error to tell of.
+    console = Console(program: program, ignoresBrokenPipes: false)
   }
 
   /// Whether something has been reported that makes the image incomplete.

@@ -32,7 +32,22 @@ enum Checks {
     if options.savesImage, !options.restores, options.hasNewSerial || options.hasNewHalfSerial {
       throw .failed("A new serial number cannot be set in a special image: set it when restoring!")
     }
-    if let output = options.output, !options.writesToStandardOutput { try check(output, options) }
+    guard let output = options.output else { return }
+    if options.writesToStandardOutput {
+      try refuseSource(OutputStream.standardOutput().identity, output, options)
+    } else {
+      try check(output, options)
+    }
+  }
+
+  /// Refuses an output that is the source, be it through a loop device.
+  private static func refuseSource(_ identity: FileIdentity?, _ output: String, _ options: Options) throws(Stop) {
+    guard let identity, let source = options.source else { return }
+    let other =
+      options.readsStandardInput ? InputStream.standardInput().identity : (try? FileFacts(path: source))?.identity
+    if let other, shareBytes(identity, other) {
+      throw .failed("Source '\(source)' and output '\(output)' are the same!")
+    }
   }
 
   private static func check(_ output: String, _ options: Options) throws(Stop) {
@@ -50,11 +65,7 @@ enum Checks {
     if facts.kind == .blockDevice, options.isMetadata, !options.isForced {
       throw .failed(Texts.metadataToDevice)
     }
-    if let source = options.source, !options.readsStandardInput, let identity = facts.identity,
-      let other = try? FileFacts(path: source), other.identity == identity
-    {
-      throw .failed("Source '\(source)' and output '\(output)' are the same!")
-    }
+    try refuseSource(facts.identity, output, options)
   }
 
   /// Refuses a device that is mounted; one that is only read may be mounted read-only.

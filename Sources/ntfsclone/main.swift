@@ -1,4 +1,5 @@
 import Glibc
 import ImageCore
 
+occupyStandardDescriptors()
 exit(Ntfsclone.run(processArguments()))

@@ -89,12 +89,15 @@ struct O2Image {
 
   private func openDestination(_ source: Source) throws(Stop) -> ImageOutput {
     let name = arguments.destination
-    if name == Arguments.standardOutput { return standardOutput() }
+    let isStream = name == Arguments.standardOutput
     return try stopping(openContext(name)) { () throws(ImageError) in
-      let kind = try? FileFacts(path: name)
-      if let identity = kind?.identity, identity == source.storage.identity {
+      let kind = isStream ? nil : try? FileFacts(path: name)
+      if let identity = isStream ? OutputStream.standardOutput().identity : kind?.identity,
+        let other = source.storage.identity, shareBytes(identity, other)
+      {
         throw ImageError("Source and destination are the same file", errno: 22)
       }
+      if isStream { return standardOutput() }
       switch kind?.kind {
       case .other:
         return .stream(try OutputStream(path: name))

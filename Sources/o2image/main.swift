@@ -1,4 +1,5 @@
 import Glibc
 import ImageCore
 
+occupyStandardDescriptors()
 exit(O2Image.run(processArguments()))

@@ -172,6 +172,8 @@ void clinux_die_of_interrupt(void);
 int clinux_terminal_is_raw(int fd);
 /// Ignores a signal.
 void clinux_ignore_signal(int signal);
+/// Occupies those of the descriptors 0, 1 and 2 that are closed with one that can neither be read nor written (EBADF).
+void clinux_occupy_standard_descriptors(void);
 
 /// The numbers of a file: of the device that holds it, of its inode, and of the device that it is; `path` NULL is `fd`.
 struct clinux_file_numbers {

@@ -16,13 +16,14 @@ package final class Console: Sendable {
   package var errorIsRawTerminal: Bool { clinux_terminal_is_raw(2) != 0 }
   private let output = Mutex(OutputBuffer())
 
-  /// - Parameter program: the first word of the command line.
-  package init(program: String) {
+  /// - Parameters:
+  ///   - program: the first word of the command line.
+  ///   - ignoresBrokenPipes: whether a reader that goes away is an error of write(2), not a signal.
+  package init(program: String, ignoresBrokenPipes: Bool = true) {
     self.program =
       program.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(program[program.utf8.index(after: $0)...]) }
       ?? program
-    // A reader that goes away is an error of write(2), not a signal.
-    clinux_ignore_signal(SIGPIPE)
+    if ignoresBrokenPipes { clinux_ignore_signal(SIGPIPE) }
   }
 
   /// Ignores SIGUSR1, which asks for a report of progress, until there is some (``Progress``).

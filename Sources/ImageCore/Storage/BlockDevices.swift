@@ -14,15 +14,38 @@ package func blockDevicePaths() -> [String] {
   }
 }
 
+/// The file or device in which the bytes of a file or device lie: those of a loop device lie in the file that it shows.
+package func origin(of identity: FileIdentity) -> FileIdentity {
+  var identity = identity
+  // A loop device may show another one; nobody stacks many.
+  for _ in 0..<16 {
+    guard identity.inode == 0, let path = loopFile(of: identity.device), let file = FileStorage.identity(of: path) else {
+      break
+    }
+    identity = file
+  }
+  return identity
+}
+
+/// Whether two files or devices have their bytes in the same place: writing to one changes the other.
+package func shareBytes(_ one: FileIdentity, _ other: FileIdentity) -> Bool {
+  one == other || origin(of: one) == origin(of: other)
+}
+
+/// The path of the file that a loop device shows; nil for any other device.
+func loopFile(of device: UInt64) -> String? {
+  let (major, minor) = (device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFFFF00)
+  guard var path = textOfFile("/sys/dev/block/\(major):\(minor)/loop/backing_file") else { return nil }
+  if path.last == UInt8(ascii: "\n") { path.removeLast() }
+  return String(rawBytes: path)
+}
+
 /// The files behind a file's use: itself, and the loop devices that it is attached to.
 package func identitiesInUse(of identity: FileIdentity) -> Set<FileIdentity> {
   var identities: Set<FileIdentity> = [identity]
   for path in blockDevicePaths() where path.utf8.starts(with: "/dev/loop".utf8) {
-    let name = path.dropFirst("/dev/".count)
-    guard var backing = textOfFile("/sys/block/\(name)/loop/backing_file") else { continue }
-    if backing.last == UInt8(ascii: "\n") { backing.removeLast() }
-    guard FileStorage.identity(of: String(rawBytes: backing)) == identity,
-      let device = FileStorage.identity(of: path)
+    guard let device = FileStorage.identity(of: path), let backing = loopFile(of: device.device),
+      FileStorage.identity(of: backing) == identity
     else { continue }
     identities.insert(device)
   }

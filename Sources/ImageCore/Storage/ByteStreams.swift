@@ -105,6 +105,12 @@ public final class OutputStream: Sendable {
 
   private init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 
+  /// The file behind, nil when it is no regular file or block device.
+  public var identity: FileIdentity? {
+    guard let status = try? descriptor.status() else { return nil }
+    return FileIdentity.ofStorage(status)
+  }
+
   /// Waits until the bytes before `position` have been written, and runs `body` with the stream for itself.
   private func inTurn(_ position: UInt64, _ count: UInt64, _ body: () throws(ImageError) -> Void) throws(ImageError) {
     try state.wait { (state) throws(ImageError) -> Void? in
@@ -122,9 +128,11 @@ public final class OutputStream: Sendable {
   }
 
   /// Writes `bytes` as the stream's bytes from `position` on. Every position must be written exactly once.
+  ///
+  /// - Throws: the kernel's text, with the position of the first byte that was not taken.
   public func write(_ bytes: RawSpan, at position: UInt64) throws(ImageError) {
     guard bytes.byteCount > 0 else { return }
-    try inTurn(position, UInt64(bytes.byteCount)) { () throws(ImageError) in try writeAll(bytes) }
+    try inTurn(position, UInt64(bytes.byteCount)) { () throws(ImageError) in try writeAll(bytes, at: position) }
   }
 
   /// Writes `count` zeros as the stream's bytes from `position` on.
@@ -135,13 +143,13 @@ public final class OutputStream: Sendable {
       var left = count
       while left > 0 {
         let part = Int(min(left, UInt64(zeros.count)))
-        try writeAll(zeros.bytes.slice(0..<part))
+        try writeAll(zeros.bytes.slice(0..<part), at: position + count - left)
         left -= UInt64(part)
       }
     }
   }
 
-  private func writeAll(_ bytes: RawSpan) throws(ImageError) {
+  private func writeAll(_ bytes: RawSpan, at position: UInt64) throws(ImageError) {
     var done = 0
     while done < bytes.byteCount {
       let result = unsafe bytes.withUnsafeBytes { source -> Int in
@@ -151,7 +159,7 @@ public final class OutputStream: Sendable {
       }
       if result < 0 {
         if errno == EINTR { continue }
-        throw .system(errno)
+        throw .system(errno, offset: position + UInt64(done))
       }
       done += result
     }

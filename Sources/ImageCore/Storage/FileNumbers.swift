@@ -70,8 +70,8 @@ public struct FileSystemUse: Sendable {
       if isDevice { return found.ownDevice == numbers.ownDevice && found.ownDevice != 0 }
       if found.device == numbers.device, found.inode == numbers.inode { return true }
       // A loop device that shows the file.
-      guard found.ownDevice != 0, let text = textOfFile(loopFile(of: found.ownDevice)),
-        let file = try? FileNumbers(path: String(rawBytes: text.prefix { $0 != UInt8(ascii: "\n") }))
+      guard found.ownDevice != 0, let path = loopFile(of: found.ownDevice),
+        let file = try? FileNumbers(path: path)
       else { return false }
       return file.device == numbers.device && file.inode == numbers.inode
     }
@@ -97,11 +97,6 @@ public struct FileSystemUse: Sendable {
     }
     if isDevice, (try? FileNumbers(path: "/"))?.device == numbers.ownDevice { isMounted = true }
   }
-}
-
-/// Where the kernel tells which file a loop device shows.
-private func loopFile(of device: UInt64) -> String {
-  "/sys/dev/block/\(device >> 8 & 0xFFF):\(device & 0xFF | device >> 12 & 0xFFFFF00)/loop/backing_file"
 }
 
 /// Whether a block device can be opened by itself: then it is neither mounted nor held by another device.

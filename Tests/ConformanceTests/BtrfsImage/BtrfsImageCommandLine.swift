@@ -105,6 +105,10 @@ private let differences: [(id: String, command: String, stdout: String, stderr: 
     """,
     "ERROR: source and target are the same: x.1.img\nERROR: source and target are the same: DEVICE\n", "", 0
   ),
+  (
+    "B-1", "cp empty.img x; btrfs-image x - 1<>x || echo $? >&2; cmp x empty.img", "",
+    "ERROR: source and target are the same: -\n1\n", 0
+  ),
   // A worker that gets no memory for what it compresses with.
   (
     "B-20",

@@ -17,6 +17,10 @@ import Testing
     try await Conformance.compare("e2image", table: "e2image-targets", e2imageTargetCases)
   }
 
+  @Test func environment() async throws {
+    try await Conformance.compare("e2image", table: "e2image-environment", e2imageEnvironmentCases)
+  }
+
   @Test func damagedVolumes() async throws {
     try await Conformance.compare("e2image", table: "e2image-damage", e2imageDamageCases)
   }

@@ -130,7 +130,7 @@ let e2imageTargetCases: [Case] =
       setup: "cp e2.img y"),
     failing(
       "E-22", "a full device", "-r e4.img /dev/full",
-      "e2image: No space left on device error writing block 1\n"),
+      "e2image: No space left on device error in generic_write()\n"),
     Case(
       "sh (ulimit -f 4; trap '' XFSZ; e2image -r e4.img x) || [ ! -e x ]", name: "a file that gets too large (E-22)",
       fixture: e2imageFixture,

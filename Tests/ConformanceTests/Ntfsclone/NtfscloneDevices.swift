@@ -20,6 +20,23 @@ private let sourceDeviceCases: [Case] = [
   differing(
     "N-1", "cp v.img o; \(loop); ntfsclone -q -O $d $d >log 2>&1 && exit 9; cmp o v.img; sed s,$d,DEVICE,g log",
     stdout: NtfscloneTexts.banner + "ERROR: Source 'DEVICE' and output 'DEVICE' are the same!\n", stderr: "", status: 0),
+  differing(
+    "N-1",
+    "cp v.img o; \(loop); (ntfsclone -q -O $d o || ntfsclone -q -s -O o $d || ntfsclone -q -s -O $d o || :) 2>&1 | sed s,$d,DEVICE,; "
+      + "cmp o v.img",
+    stdout: [("o", "DEVICE"), ("DEVICE", "o"), ("o", "DEVICE")].map {
+      NtfscloneTexts.banner + "ERROR: Source '\($0)' and output '\($1)' are the same!\n"
+    }.joined(), stderr: "", status: 0),
+  differing(
+    "N-1", "cp v.img o; ntfsclone -q -s -O - o 1<>o && exit 9; ntfsclone -q -O - o 1<>o && exit 9; cmp o v.img",
+    stdout: "",
+    stderr: String(
+      repeating: NtfscloneTexts.banner + "ERROR: Source 'o' and output '-' are the same!\n", count: 2), status: 0),
+  differing(
+    "N-1", "cp special.img o; ntfsclone -q -r -O o - <o && exit 9; cmp o special.img", stdout: "",
+    stderr: NtfscloneTexts.banner + "ERROR: Source '-' and output 'o' are the same!\n", status: 0),
+  differing(
+    "N-34", "ntfsclone -r -O o special.img <&- >&- 2>&-; cmp o v.img", stdout: "", stderr: "", status: 0),
 ]
 
 private let scarceDeviceCases: [Case] = [

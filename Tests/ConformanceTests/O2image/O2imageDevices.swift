@@ -68,6 +68,15 @@ private let otherCases: [Case] = [
     "truncate -s 100M o; mkfs.ext2 -q o; mkdir m; \(loop); mount -o ro $d m; dd if=b4kc4.img of=$d bs=1M status=none;"
       + " o2image $d p 2>log; sed s,$d,DEVICE, log; stat -c %s p",
     stdout: "o2image: warning: DEVICE is mounted; the image may be inconsistent\n14761984\n"),
+  // The source by way of a loop device, and as standard output.
+  differing(
+    "O-11",
+    "cp b4kc4.img o; \(loop); for r in '' -r; do o2image $r $d o && exit 9; o2image $r o $d && exit 9; "
+      + "o2image $r o - 1<>o && exit 9; done 2>&1 | sed s,$d,DEVICE,; cmp o b4kc4.img",
+    stdout: String(
+      repeating: ["o", "DEVICE", "-"].map {
+        "o2image: Source and destination are the same file while trying to open \"\($0)\"\n"
+      }.joined(), count: 2)),
   // A checksum that is wrong: the image is the same, with a warning.
   Case(
     commands: [

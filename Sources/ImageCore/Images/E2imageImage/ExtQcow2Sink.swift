@@ -124,8 +124,10 @@ package final class ExtQcow2Sink: CopySink {
           try output.zero(run.offset..<run.offset + UInt64(run.length), mayUnmap: false)
         }
       } catch {
+        // What came before the place of the error was stored.
+        let stored = error.offset.map { $0 > run.offset ? $0 - run.offset : 0 } ?? 0
         throw ExtRawSink.failure(
-          .system(error.errno), segment.offset + UInt64(run.start), start: 0, blockSize: blockSize)
+          .system(error.errno), segment.offset + UInt64(run.start) + stored, start: 0, blockSize: blockSize)
       }
     }
     for piece in placement.pieces { try write(piece) }
