@@ -28,8 +28,9 @@ let lockCases: [Case] = {
   ] {
     cases.append(
       Case(
-        "sh qemu-img \(command) & sleep 0.6; \(other) 2>&1 | grep -v ops; wait", name: "\(command) beside \(other)",
-        fixture: lockedChain, files: .unchecked, masks: [Mask("(?m)^.*MiB, .*$", "…")]))
+        "sh qemu-img \(command) & \(untilLocked("top.qcow2")) sleep 0.6; \(other) 2>&1 | grep -v ops; wait",
+        name: "\(command) beside \(other)", fixture: lockedChain, files: .unchecked,
+        masks: [Mask("(?m)^.*MiB, .*$", "…")]))
   }
   return cases
 }()
@@ -53,4 +54,15 @@ private func held(by holder: String, _ command: String) -> Case {
     status=0; qemu-img \(command) || status=$?; exec 9>&-; wait; exit $status
     """, name: "\(command) while \(holder)", fixture: lockedChain, files: .unchecked,
     masks: [Mask("completed in [0-9.]+", "completed in …")])
+}
+
+/// Has the reference open an image until the shell ends.
+func holding(_ image: String, _ mode: String = "") -> String {
+  "mkfifo hold; qemu-io \(mode)\(image) <hold >/dev/null & exec 9>hold; echo 'read 0 512' >&9; rm hold; "
+    + "\(untilLocked(image)) trap 'exec 9>&-; wait' EXIT;"
+}
+
+/// Waits, on a busy machine up to ten seconds, until a process that was started before has its locks on an image.
+func untilLocked(_ image: String) -> String {
+  "for i in $(seq 100); do grep -q \"OFDLCK.*:$(stat -c %i \(image)) \" /proc/locks && break; sleep 0.1; done;"
 }

@@ -136,12 +136,6 @@ private let locked = ["-c x", "-d one", "-a one", "-l", "-l -U", "-c x -U", ""].
   }
 }
 
-/// Has the reference open an image until the shell ends.
-func holding(_ image: String, _ mode: String = "") -> String {
-  "mkfifo hold; qemu-io \(mode)\(image) <hold >/dev/null & exec 9>hold; echo 'read 0 512' >&9; rm hold; "
-    + "for i in 1 2 3 4 5 6 7 8 9 10; do [ -n \"$(awk '$3 == \"OFDLCK\"' /proc/locks | grep :$(stat -c %i \(image)) )\" ] && break; sleep 0.1; done; trap 'exec 9>&-; wait' EXIT;"
-}
-
 private let damaged = Case.lines(
   ["-c x", "-a one", "-a two", "-l"].flatMap { action in
     [
