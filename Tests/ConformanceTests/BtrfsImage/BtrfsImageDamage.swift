@@ -50,6 +50,58 @@ let btrfsSuperblockCases: [Case] =
       "empty.img a", fixture: btrfsFixture("empty"), setup: [.shell("\(poke) empty.img super 1 190 01 fix")],
       deviation: Deviation("B-9", stdout: "", stderr: "", status: 0, files: .unchecked)),
   ]
+  + otherDevices.flatMap { bytes, volume, warning, error in
+    // Both ways, and what is restored: no kernel mounts that, and nobody says that all is well.
+    ["", "-w"].map { option in
+      Case(
+        """
+        sh btrfs-image \(option) \(volume).img a 2>log || echo $?; sed 's/^checksum.*/checksum/' log; \
+        btrfs-image -r a r 2>&1 || echo $?
+        """,
+        name: "\(bytes) in \(volume) \(option)", fixture: btrfsFixture(volume),
+        setup: [.shell("\(poke) \(volume).img super 1 \(bytes) fix")], masks: btrfsMasks,
+        deviation: Deviation(
+          "B-21", stdout: "1\n\(warning)\(error)1\n", stderr: "", status: 0, files: .unchecked))
+    }
+  }
+  + ["default", "snapshots4k"].flatMap { volume in
+    // Root items of the format's first version; and shorter ones, which lead nowhere.
+    [
+      Case(
+        "\(volume).img a", "-w \(volume).img b", name: "\(volume), old root items", fixture: btrfsFixture(volume),
+        setup: [.shell("\(btrfsFixtures)/shorten-root-items \(volume).img 239")], masks: btrfsMasks),
+      Case(
+        """
+        sh for n in 238 176 160 10; do command -p btrfs-image -w \(volume).img a; cp \(volume).img v; \
+        \(btrfsFixtures)/shorten-root-items v $n; for o in '' -w; do btrfs-image $o v b 2>log || echo $?; \
+        test $(stat -c %s b) -ge $(stat -c %s a) && echo whole; done; done
+        """,
+        name: "\(volume), root items cut", fixture: btrfsFixture(volume),
+        deviation: Deviation(
+          "B-7", stdout: String(repeating: "1\nwhole\n", count: 8), stderr: "", status: 0, files: .unchecked)),
+    ]
+  }
+
+/// Superblocks of which a number or UUID is that of another device, or whose system chunks lie elsewhere: where and what,
+/// and what is said of it by a dump and by a restore of that.
+private let otherDevices: [(bytes: String, volume: String, warning: String, error: String)] = {
+  let device = (
+    "WARNING: device 1 has another number or UUID in its superblock than in the chunk tree\n",
+    "ERROR: the chunk tree does not know the device of the superblock\n"
+  )
+  let chunks = (
+    "WARNING: the superblock has other system chunks than the chunk tree\n",
+    "ERROR: the superblock has other system chunks than the chunk tree\n"
+  )
+  return [
+    ("201 02", "default", device.0, device.1), ("267 0011223344556677", "default", device.0, device.1),
+    ("267 0011223344556677", "single4k", device.0, device.1), ("892 0011223344556677", "single4k", chunks.0, chunks.1),
+    // The first copy's device, UUID and place; the second copy's.
+    ("876 02", "default", chunks.0, chunks.1), ("892 0011223344556677", "default", chunks.0, chunks.1),
+    ("885 01", "default", "checksum\n" + chunks.0, chunks.1), ("908 02", "default", chunks.0, chunks.1),
+    ("924 0011223344556677", "default", chunks.0, chunks.1),
+  ]
+}()
 
 /// What is said of a block both of whose copies are wrong.
 private let badChecksum =

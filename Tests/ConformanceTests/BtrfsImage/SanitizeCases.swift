@@ -61,12 +61,19 @@ private let specialCases: [Case] =
         + "for file in d o; do ! LC_ALL=C grep -a -o -F -f long $file | sort | uniq -c; done; ./look o all.stats; done",
       name: "names of all lengths", fixture: RestoreVolumes.fixture,
       deviation: Deviation("B-101", stdout: good + good + good, stderr: "", status: 0, files: .unchecked)),
-    // The names are those that the reference's search finds.
+    // Names of one length and one hash, in one directory and in one inode's attributes, stay different.
     Case(
-      "sh btrfs-image -ss plain.img d; btrfs-image -r d o; exec 9</dev/loop-control; flock 9; mkdir m; "
-        + "mount -o loop,ro o m; ls m/* | grep -cxF '}        QZjr'; umount m; rmdir m",
-      name: "known collisions", fixture: RestoreVolumes.fixture,
-      deviation: Deviation("B-101", stdout: "1\n", stderr: "", status: 0, files: .unchecked)),
+      "sh \(withNamesOfOneHash); for o in -s -ss; do btrfs-image $o same.img d 2>log; btrfs-image -r d o; ./look o same.stats; "
+        + "! LC_ALL=C grep -a -o -e name_hello -e name_Aw9c7 d; (flock 9; mkdir m; mount -o loop,ro o m; "
+        + "find m -type f -exec getfattr {} + | grep -a ^user | sort -u | wc -l; umount m; rmdir m) 9</dev/loop-control; done",
+      name: "names of one hash", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-121", stdout: good + "6\n" + good + "6\n", stderr: "", status: 0, files: .unchecked)),
+    // What the kernel leaves in the reserved bytes of an inode.
+    Case(
+      "sh \(btrfsFixtures)/poke plain.img fs:leaf:0 12 16304 7374616c655f6e616d65 fix; for o in -s -ss; do "
+        + "btrfs-image $o plain.img d; btrfs-image -r d o; grep -c -a stale_name d || :; ./look o plain.stats; done",
+      name: "reserved bytes", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-101", stdout: "0\n" + good + "0\n" + good, stderr: "", status: 0, files: .unchecked)),
     // Nothing that a terminal would obey, and no blank.
     Case(
       "sh btrfs-image -s plain.img d; btrfs-image -r d o; exec 9</dev/loop-control; flock 9; mkdir m; "
@@ -118,3 +125,12 @@ private let withAllNames =
   + "setfattr -n user.an_attribute -v a_value_of_it m/n7_name; cp names long; "
   + "printf '%s\\n' contents_of_ target_of_ link_n an_attribute a_value_of >>long; "
   + "find m -mindepth 1 -printf '%y %m %U %G %n %s %b %T@ %C@\\n' | sort >all.stats; umount m; rmdir m; exec 9<&-"
+
+/// A volume with pairs of names, also of attributes, that have one length and one hash.
+private let withNamesOfOneHash =
+  "exec 9</dev/loop-control; flock 9; truncate -s 140M same.img; mkfs.btrfs -q same.img >/dev/null; mkdir m; "
+  + "mount -o loop,noatime same.img m; for p in a_ the_second_ another_of_these_long_; do for e in hello Aw9c7; do "
+  + "echo $p >m/${p}name_$e; mkdir m/${p}folder_name_$e; done; done; for n in user.some_name_ trusted.one_name_; do "
+  + "for e in hello Aw9c7; do setfattr -n $n$e -v value m/a_name_hello; done; done; "
+  + "for n in user.some_name_ user.one_name_; do for e in hello Aw9c7; do setfattr -n $n$e -v value m/a_name_Aw9c7; done; done; "
+  + "find m -mindepth 1 -printf '%y %m %U %G %n %s %b %T@ %C@\\n' | sort >same.stats; umount m; rmdir m; exec 9<&-"

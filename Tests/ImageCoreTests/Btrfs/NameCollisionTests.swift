@@ -112,11 +112,13 @@ import Testing
   @Test func garbageIsConsistentAndPrintable() {
     let one = NameSanitizer(.garbage, secret: 1)
     let two = NameSanitizer(.garbage, secret: 2)
-    func replaced(_ name: [UInt8], _ sanitizer: NameSanitizer, kept: Int = 0) -> (name: [UInt8], keepsHash: Bool) {
+    func replaced(
+      _ name: [UInt8], _ sanitizer: NameSanitizer, kept: Int = 0
+    ) -> (name: [UInt8], keepsHash: Bool) {
       var buffer = Buffer(name.count)
       var bytes = buffer.mutableBytes
       bytes.copy(name.rawBytes, at: 0)
-      let keepsHash = sanitizer.replace(&bytes, kept: kept)
+      let keepsHash = sanitizer.replace(&bytes, of: 1, kept: kept)
       return (buffer.bytes.array(0..<name.count), keepsHash)
     }
     for length in 1...255 {
@@ -145,7 +147,7 @@ import Testing
       var buffer = Buffer(name.utf8.count)
       var bytes = buffer.mutableBytes
       bytes.copy(Array(name.utf8).rawBytes, at: 0)
-      let keepsHash = sanitizer.replace(&bytes)
+      let keepsHash = sanitizer.replace(&bytes, of: 1)
       #expect(!keepsHash)
       let other = NameCollisions.hash(buffer.bytes)
       #expect(other != hash(name))
@@ -164,7 +166,7 @@ import Testing
       var buffer = Buffer(name.count)
       var target = buffer.mutableBytes
       target.copy(name.rawBytes, at: 0)
-      _ = sanitizer.replace(&target)
+      _ = sanitizer.replace(&target, of: 1)
       let other = buffer.bytes.array(0..<name.count)
       #expect(other != name)
       #expect(other != [0x2E] && other != [0x2E, 0x2E])

@@ -78,6 +78,46 @@ import Testing
     }
   }
 
+  /// Names of one hash, in one directory: they stay different, and their references agree with them.
+  @Test func namesOfOneHash() {
+    func entry(_ name: String, of inode: UInt64) -> [UInt8] {
+      var entry = self.entry(name)
+      entry[0] = UInt8(inode)
+      return entry
+    }
+    let names = ["a_long_name_hello", "a_long_name_Aw9c7"]
+    #expect(hash(names[0]) == hash(names[1]))
+    let leaf = leaf([
+      (ItemKey(60, .inodeReference, 257), reference(names[0], head: 10)),
+      (ItemKey(61, .inodeReference, 257), reference(names[1], head: 10)),
+      (ItemKey(61, .extendedAttribute, 1), self.entry("user.name_hello") + self.entry("user.name_Aw9c7")),
+      (ItemKey(257, .directoryItem, hash(names[0])), entry(names[0], of: 60) + entry(names[1], of: 61)),
+      (ItemKey(257, .directoryIndex, 2), entry(names[0], of: 60)),
+      (ItemKey(257, .directoryIndex, 3), entry(names[1], of: 61)),
+    ])
+    for style in [NameSanitizer.Style.collisions, .garbage] {
+      let result = sanitized(leaf, style)
+      #expect(item(result, 3).data == item(result, 4).data + item(result, 5).data)
+      let indexed = [4, 5].map { Array(item(result, $0).data[30...]) }
+      #expect(indexed[0] != indexed[1])
+      #expect(indexed == [0, 1].map { Array(item(result, $0).data[10...]) })
+      #expect(indexed.map { UInt64(NameCollisions.hash($0.rawBytes)) } == names.map(hash))
+      let attributes = item(result, 2).data
+      #expect(attributes[30..<45] != attributes[75..<90])
+    }
+  }
+
+  /// What the kernel has left in the reserved part of an inode.
+  @Test func reservedBytes() {
+    let inode = (0..<160).map { UInt8($0) }
+    let root = inode + [UInt8](repeating: 7, count: 279)
+    let result = sanitized(
+      leaf([(ItemKey(256, .inodeItem, 0), inode), (ItemKey(257, .rootItem, 0), root)]))
+    let zeros = [UInt8](repeating: 0, count: 32)
+    #expect(item(result, 0).data == inode[..<80] + zeros + inode[112...])
+    #expect(item(result, 1).data == root[..<80] + zeros + root[112..<383] + [UInt8](repeating: 0, count: 56))
+  }
+
   @Test func namesOfTheFormatStay() {
     let parent = leaf([(ItemKey(256, .inodeReference, 256), reference("..", head: 10))])
     #expect(sanitized(parent) == parent)

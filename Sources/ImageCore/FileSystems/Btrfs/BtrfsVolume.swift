@@ -112,12 +112,18 @@ package struct BtrfsVolume: Sendable {
     }
   }
 
+  /// The device that a stripe lies on; nil where it is missing. A device of another file system may have the same number;
+  /// the only one of a file system is meant whatever UUID is damaged.
+  func device(of stripe: ChunkItem.Stripe) -> BtrfsDevice? {
+    guard let device = devices[stripe.device] else { return nil }
+    return device.item.uuid == stripe.deviceUUID || superblock.deviceCount == 1 ? device : nil
+  }
+
   /// Fills `bytes` from a device at an offset of it.
   private func read(
     into bytes: inout MutableRawSpan, of stripe: ChunkItem.Stripe, at offset: UInt64
   ) throws(ImageError) {
-    // A device of another file system may have the same number.
-    guard let device = devices[stripe.device], device.item.uuid == stripe.deviceUUID else {
+    guard let device = device(of: stripe) else {
       throw ImageError("device \(stripe.device) is missing", errno: 6 /* ENXIO */)
     }
     guard offset.saturatingAdd(UInt64(bytes.byteCount)) <= device.storage.length else { throw .system(5) }

@@ -55,6 +55,16 @@ extension BtrfsSuperblock {
     return chunks
   }
 
+  /// Whether the system chunk array, which is in order, places a chunk elsewhere than the chunk tree does.
+  package func hasOtherSystemChunks(than chunks: ChunkMap) -> Bool {
+    guard let own = try? systemChunks() else { return true }
+    return own.contains { chunk in
+      let known = chunks.chunk(containing: chunk.logical)
+      return known?.logical != chunk.logical || known?.item.length != chunk.item.length
+        || known?.item.stripes != chunk.item.stripes
+    }
+  }
+
   /// A system chunk array of these chunks as it is stored, for ``systemChunkArray``.
   package static func systemChunkArray(of chunks: [Chunk]) -> [UInt8] {
     chunks.flatMap { chunk in

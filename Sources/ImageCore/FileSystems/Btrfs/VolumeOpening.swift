@@ -51,6 +51,7 @@ extension BtrfsVolume {
       volume = try load(newer, named: device, &search, notify: notify, report: report)
     }
     volume.tellMissingDevices(notify)
+    volume.compareSuperblocks(notify)
     for (id, other) in volume.devices.sorted(by: { $0.key < $1.key })
     where other.superblock.fsid == volume.superblock.fsid
       && other.superblock.generation < volume.superblock.generation
@@ -240,15 +241,29 @@ extension BtrfsVolume {
     return state == .good || state == .malformed
   }
 
+  /// Says where a superblock disagrees with the chunk tree: no kernel mounts that.
+  private mutating func compareSuperblocks(_ notify: Notify) {
+    var strangers: Set<UInt64> = []
+    for stripe in chunks.chunks.flatMap(\.item.stripes) {
+      guard let item = device(of: stripe)?.item, item.id != stripe.device || item.uuid != stripe.deviceUUID
+      else { continue }
+      strangers.insert(stripe.device)
+    }
+    for id in strangers.sorted() {
+      notify(.warning("device \(id) has another number or UUID in its superblock than in the chunk tree"))
+    }
+    let hasOtherChunks = !isDamaged && superblock.hasOtherSystemChunks(than: chunks)
+    if hasOtherChunks { notify(.warning("the superblock has other system chunks than the chunk tree")) }
+    if hasOtherChunks || !strangers.isEmpty { isDamaged = true }
+  }
+
   // MARK: Devices
 
   /// The numbers of the devices that chunks lie on and that are not there.
   package var missingDevices: [UInt64] {
     var missing: Set<UInt64> = []
     for chunk in chunks.chunks {
-      for stripe in chunk.item.stripes where devices[stripe.device]?.item.uuid != stripe.deviceUUID {
-        missing.insert(stripe.device)
-      }
+      for stripe in chunk.item.stripes where device(of: stripe) == nil { missing.insert(stripe.device) }
     }
     return missing.sorted()
   }

@@ -1,14 +1,17 @@
 import Bytes
 import Synchronization
 
-/// Replaces names by others of the same length (btrfs-image §13). The same name becomes the same other one wherever it
-/// occurs, so that directories, their indexes and the inodes still agree; nothing has to be remembered for that.
+/// Replaces names by others of the same length (btrfs-image §13). The name of an entry becomes the same other one wherever
+/// it occurs, so that directories, their indexes and the inodes still agree; nothing has to be remembered for that.
+///
+/// Names of one length and one hash would all become the same. Some directories have several of them: each entry's search
+/// begins elsewhere.
 package final class NameSanitizer: Sendable {
   /// What the new names look like.
   package enum Style: Sendable {
     /// Random bytes, different in each run (`-s`).
     case garbage
-    /// The names that the reference chooses (`-ss`).
+    /// Of the names that the reference tries, the first good one from a place on that the entry determines (`-ss`).
     case collisions
   }
 
@@ -34,24 +37,27 @@ package final class NameSanitizer: Sendable {
   ///
   /// - Parameters:
   ///   - name: at most 255 bytes; longer ones cannot be names, and become garbage.
+  ///   - entry: tells the entries apart whose names may have one hash.
   ///   - kept: bytes at its beginning that stay: an attribute's namespace.
   /// - Returns: whether the hash is the same.
   @_lifetime(name: copy name)
-  package func replace(_ name: inout MutableRawSpan, kept: Int = 0) -> Bool {
+  package func replace(_ name: inout MutableRawSpan, of entry: UInt64, kept: Int = 0) -> Bool {
     let count = name.byteCount
     if count == 0 { return true }
     let hash = NameCollisions.hash(name.bytes)
     switch style {
     case .collisions:
+      var random = RandomBytes(entry)
+      let first = SIMD4(random.next(), random.next(), random.next(), random.next())
       let choice = NameCollisions.Choice(least: 0x20, kept: kept)
-      if collisions.replace(&name, hash: hash, choice) { return true }
+      if collisions.replace(&name, hash: hash, choice, first: first) { return true }
     case .garbage:
-      var random = RandomBytes(secret ^ UInt64(hash))
+      var random = RandomBytes(secret ^ UInt64(hash) ^ RandomBytes.mixed(entry))
       let choice = NameCollisions.Choice(least: RandomBytes.least, kept: kept)
       if collisions.replace(&name, hash: hash, choice, start: { _ in random.next() }) { return true }
     }
     // An attribute without its namespace is better than one that is not found.
-    if kept > 0 { return replace(&name) }
+    if kept > 0 { return replace(&name, of: entry) }
     if count <= 2 {
       shortNames.replace(&name)
     } else if !replaceByNeighbor(&name) {
@@ -119,7 +125,7 @@ package final class NameSanitizer: Sendable {
     }
 
     /// A finalizer: every bit depends on every other.
-    private static func mixed(_ value: UInt64) -> UInt64 {
+    static func mixed(_ value: UInt64) -> UInt64 {
       var value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
       value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
       return value ^ value >> 31

@@ -50,14 +50,26 @@ package final class Sanitizer: TreeBlockTransform {
       case .directoryItem, .directoryIndex, .extendedAttribute:
         let isAttribute = item.key.type == .extendedAttribute
         let keepsHashes = replaceEntries(
-          in: &block, range, isRootTree: header.owner == ObjectID.rootTree, isAttribute: isAttribute)
+          in: &block, range, of: item.key.objectID, isRootTree: header.owner == ObjectID.rootTree,
+          isAttribute: isAttribute)
         if item.key.type == .directoryItem, !keepsHashes { changeKey(of: item, index, range, block.bytes, &order) }
       case .inodeReference:
-        replaceNames(in: &block, range, headSize: 10)
+        replaceNames(in: &block, range, headSize: 10) { _ in
+          DirectoryLink(directory: item.key.offset, target: item.key.objectID)
+        }
       case .inodeExtendedReference:
-        replaceNames(in: &block, range, headSize: 18)
-      case .rootReference, .rootBackReference:
-        replaceNames(in: &block, range, headSize: 18)
+        replaceNames(in: &block, range, headSize: 18) {
+          DirectoryLink(directory: $0, target: item.key.objectID)
+        }
+      case .rootReference:
+        replaceNames(in: &block, range, headSize: 18) { DirectoryLink(directory: $0, target: item.key.offset) }
+      case .rootBackReference:
+        replaceNames(in: &block, range, headSize: 18) { DirectoryLink(directory: $0, target: item.key.objectID) }
+      case .inodeItem:
+        clearReserved(in: &block, range)
+      case .rootItem:
+        clearReserved(in: &block, range)
+        if range.count > rootItemSize { block.fill(range.lowerBound + rootItemSize..<range.upperBound) }
       case .extentChecksum, .legacyChecksum, .string, .verityTree:
         block.fill(range)
       case .verityDescriptor:
@@ -70,6 +82,14 @@ package final class Sanitizer: TreeBlockTransform {
     }
     if order.isEmpty { return }
     order.apply(to: &block, count: header.itemCount, first: standIn)
+  }
+
+  /// Zeros the reserved part of an inode, which may stand at the beginning of a root item: in log trees the kernel leaves
+  /// there what the leaf has held before, names of files as well.
+  @_lifetime(block: copy block)
+  private func clearReserved(in block: inout MutableRawSpan, _ range: Range<Int>) {
+    let reserved = (range.lowerBound + 80..<range.lowerBound + 112).clamped(to: range)
+    if !reserved.isEmpty { block.fill(reserved) }
   }
 
   /// An entry for the key of one that has none any more: with a name of its hash, which nobody looks for.
@@ -89,15 +109,20 @@ package final class Sanitizer: TreeBlockTransform {
   }
 
   /// Names with a head in front of each that ends in the name's length; what cannot be a name becomes zeros.
+  ///
+  /// - Parameter link: what leads where, when the head begins with this number.
   @_lifetime(block: copy block)
-  private func replaceNames(in block: inout MutableRawSpan, _ range: Range<Int>, headSize: Int) {
+  private func replaceNames(
+    in block: inout MutableRawSpan, _ range: Range<Int>, headSize: Int, link: (UInt64) -> DirectoryLink
+  ) {
     var position = range.lowerBound
     while position < range.upperBound {
       let start = position + headSize
       guard start <= range.upperBound else { break }
       let length = Int(block.bytes.littleEndian(at: start - 2, as: UInt16.self))
       guard length > 0, length <= range.upperBound - start else { break }
-      _ = replaceName(in: &block, start..<start + length, isRootTree: false)
+      let link = link(block.bytes.littleEndian(at: position))
+      _ = replaceName(in: &block, start..<start + length, of: link, isRootTree: false)
       position = start + length
     }
     block.fill(position..<range.upperBound)
@@ -105,13 +130,15 @@ package final class Sanitizer: TreeBlockTransform {
 
   /// Directory entries or attributes; what cannot be one becomes zeros.
   ///
+  /// - Parameter owner: the directory's number, or that of the attributes' inode.
   /// - Returns: whether all names of directory entries have the hashes that they had.
   @_lifetime(block: copy block)
   private func replaceEntries(
-    in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool, isAttribute: Bool
+    in block: inout MutableRawSpan, _ range: Range<Int>, of owner: UInt64, isRootTree: Bool, isAttribute: Bool
   ) -> Bool {
     var keepsHashes = true
     var position = range.lowerBound
+    var count: UInt64 = 0
     while position < range.upperBound {
       let start = position + DirectoryEntry.headSize
       guard start <= range.upperBound else { break }
@@ -121,11 +148,14 @@ package final class Sanitizer: TreeBlockTransform {
       let name = start..<start + nameLength
       let value = name.upperBound..<name.upperBound + dataLength
       if isAttribute {
-        replaceAttribute(in: &block, name, value)
+        replaceAttribute(in: &block, name, value, of: DirectoryLink(directory: owner, target: count))
       } else {
-        if !replaceName(in: &block, name, isRootTree: isRootTree) { keepsHashes = false }
+        // The key of what the entry leads to stands first.
+        let link = DirectoryLink(directory: owner, target: block.bytes.littleEndian(at: position))
+        if !replaceName(in: &block, name, of: link, isRootTree: isRootTree) { keepsHashes = false }
         block.fill(value)
       }
+      count += 1
       position = value.upperBound
     }
     block.fill(position..<range.upperBound)
@@ -134,20 +164,24 @@ package final class Sanitizer: TreeBlockTransform {
 
   /// - Returns: whether the name's hash is the same as before.
   @_lifetime(block: copy block)
-  private func replaceName(in block: inout MutableRawSpan, _ range: Range<Int>, isRootTree: Bool) -> Bool {
+  private func replaceName(
+    in block: inout MutableRawSpan, _ range: Range<Int>, of link: DirectoryLink, isRootTree: Bool
+  ) -> Bool {
     // What every root directory calls its parent, and what the kernel looks for in the root tree, tell nothing.
     if range.count == DirectoryEntry.parent.count, block.bytes.array(range) == DirectoryEntry.parent { return true }
     if isRootTree, block.bytes.array(range) == DirectoryEntry.defaultSubvolume { return true }
     let original = names.style == .collisions ? ShortName(block.bytes.slice(range)) : nil
     var name = block.slice(range)
-    let keepsHash = names.replace(&name)
+    let keepsHash = names.replace(&name, of: link.number)
     if !keepsHash, let original { warnOnce(original) }
     return keepsHash
   }
 
   /// Attributes of the system keep their names: the kernel would not know what they are.
   @_lifetime(block: copy block)
-  private func replaceAttribute(in block: inout MutableRawSpan, _ range: Range<Int>, _ value: Range<Int>) {
+  private func replaceAttribute(
+    in block: inout MutableRawSpan, _ range: Range<Int>, _ value: Range<Int>, of link: DirectoryLink
+  ) {
     let original = block.bytes.array(range)
     if original.starts(with: Array("system.posix_acl_".utf8)) {
       clearAccessList(in: &block, value)
@@ -156,7 +190,7 @@ package final class Sanitizer: TreeBlockTransform {
     }
     for namespace in ["user.", "trusted."] where original.starts(with: Array(namespace.utf8)) {
       var name = block.slice(range)
-      _ = names.replace(&name, kept: min(namespace.utf8.count, range.count))
+      _ = names.replace(&name, of: link.number, kept: min(namespace.utf8.count, range.count))
     }
   }
 
@@ -194,6 +228,20 @@ package final class Sanitizer: TreeBlockTransform {
     guard isNew else { return }
     warn("cannot find a hash collision for '\(name.text)', generating garbage, it won't match indexes")
   }
+}
+
+/// Bytes of a root item that mean something: behind its times and the number of a global tree (btrfs-image §6.2).
+private let rootItemSize = 383
+
+/// What leads where: all that is said of an entry says this too. Of an attribute: its inode, and its place in the item.
+private struct DirectoryLink {
+  /// The directory's inode.
+  var directory: UInt64
+  /// An inode, or a subvolume.
+  var target: UInt64
+
+  /// Another one for each, as far as that can be.
+  var number: UInt64 { directory &* 0x9E37_79B9_7F4A_7C15 ^ target &* 0xD6E8_FEB8_6659_FD93 }
 }
 
 /// The layout of directory entries and attributes (btrfs-image §6).

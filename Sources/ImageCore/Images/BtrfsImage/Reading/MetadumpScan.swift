@@ -108,6 +108,18 @@ package struct MetadumpScan: Sendable {
     }
     guard !chunks.chunks.isEmpty else { throw ImageError("no chunk found", errno: 5) }
     self.devices.sort { $0.id < $1.id }
+    if isComplete { compareSuperblock(report) }
+  }
+
+  /// Says where the superblock disagrees with the chunk tree: no kernel mounts that.
+  private func compareSuperblock(_ report: (ImageError) -> Void) {
+    let device = superblock.device
+    if !devices.contains(where: { $0.id == device.id && $0.uuid == device.uuid }) {
+      report(ImageError("the chunk tree does not know the device of the superblock", errno: 5))
+    }
+    if superblock.hasOtherSystemChunks(than: chunks) {
+      report(ImageError("the superblock has other system chunks than the chunk tree", errno: 5))
+    }
   }
 
   private mutating func insert(_ chunk: Chunk, isInSystemArray: Bool, _ report: (ImageError) -> Void) {

@@ -7,6 +7,9 @@ package final class PayloadReader {
   /// The longest piece of a payload that is handed on at once, in bytes: a multiple of every node size, and more than
   /// any item of a dump without file contents that is not part of the space cache.
   package static let pieceSize = 512 << 10
+  /// Every item is a multiple of so many bytes: of the smallest sector, which is also the superblock's size. What is
+  /// more would lie in the next item's place.
+  private static let unit = 4096
   /// More than this much nobody has put into one item.
   private static let contentLimit: UInt64 = 1 << 30
 
@@ -35,15 +38,16 @@ package final class PayloadReader {
     if place.storedSize == 0 { return PayloadReader.failure(place, "is empty") }
     if !place.isCompressed {
       try readPlain(place, body)
-      return nil
+      return PayloadReader.fault(place, UInt64(place.storedSize))
     }
     if place.storedSize > stored.count { return try readLong(place, body) }
     try fill(place, 0..<place.storedSize)
     let inflater = try makeInflater()
     switch PayloadReader.inflate(stored, place.storedSize, inflater, into: &contents) {
     case .complete(let count):
-      if count > 0 { try body(&contents, count, place.address) }
-      return nil
+      let whole = count - count % PayloadReader.unit
+      if whole > 0 { try body(&contents, whole, place.address) }
+      return PayloadReader.fault(place, UInt64(count))
     case .tooLong: return try inflateLong(place, firstStored: place.storedSize, body)
     case .damaged: return PayloadReader.failure(place, "decompression failed with -3")
     }
@@ -71,7 +75,7 @@ package final class PayloadReader {
       let count = min(stored.count, place.storedSize - done)
       let filled = try fill(place, upTo: done..<done + count)
       // Of an item that is cut the first part is worth having.
-      let whole = filled == count ? count : filled - filled % 4096
+      let whole = filled - filled % PayloadReader.unit
       if whole > 0 { try body(&stored, whole, place.address.saturatingAdd(UInt64(done))) }
       guard filled == count else { throw ClusterReader.cut(at: place.offset) }
       done += count
@@ -116,9 +120,10 @@ package final class PayloadReader {
       isComplete = step.isComplete
       // Nothing moves although the input is at its end: the stream lacks its own.
       isDamaged = (step.consumed == 0 && step.produced == 0 && !isComplete) || total > PayloadReader.contentLimit
-      if filled == contents.count || (isComplete && filled > 0) {
-        try body(&contents, filled, address)
-        address = address.saturatingAdd(UInt64(filled))
+      let whole = filled - filled % PayloadReader.unit
+      if whole > 0 && (filled == contents.count || isComplete) {
+        try body(&contents, whole, address)
+        address = address.saturatingAdd(UInt64(whole))
         filled = 0
       }
     }
@@ -129,7 +134,14 @@ package final class PayloadReader {
       try fill(place, readBytes..<readBytes + count)
       readBytes += count
     }
-    return isDamaged || !available.isEmpty ? PayloadReader.failure(place, "decompression failed with -3") : nil
+    return isDamaged || !available.isEmpty
+      ? PayloadReader.failure(place, "decompression failed with -3") : PayloadReader.fault(place, total)
+  }
+
+  /// What is wrong with the length of an item's contents, if anything is.
+  private static func fault(_ place: ItemPlace, _ count: UInt64) -> ImageError? {
+    if count > 0, count % UInt64(unit) == 0 { return nil }
+    return failure(place, "holds \(count) bytes, which are no whole sectors")
   }
 
   private static func inflate(

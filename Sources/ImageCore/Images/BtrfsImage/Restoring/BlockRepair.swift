@@ -50,6 +50,9 @@ package struct BlockRepair: Sendable {
       }
       position += nodeSize
     }
+    // A block that is cut.
+    let rest = address.saturatingAdd(UInt64(position))
+    if position < piece.byteCount, holdsTreeBlocksOnly(rest) { damaged.append(rest) }
     return damaged
   }
 
