@@ -104,13 +104,14 @@ private final class Restoring: Sendable {
   /// The source may not be among the targets, nor may a target be in use.
   private func checkTargets() throws(ImageError) {
     let source = readsStandardInput ? InputStream.standardInput().identity : FileStorage.identity(of: arguments.source)
-    var seen: Set<FileIdentity> = []
+    var seen: [FileIdentity] = []
     for name in arguments.targets {
       guard let identity = (try? FileFacts(path: name))?.identity else { continue }
       if let source, shareBytes(source, identity) {
         throw ImageError("source and target are the same file: \(name)")
       }
-      guard seen.insert(origin(of: identity)).inserted else { throw ImageError("target given twice: \(name)") }
+      if seen.contains(where: { shareBytes($0, identity) }) { throw ImageError("target given twice: \(name)") }
+      seen.append(identity)
       guard !isMounted(anyOf: [identity]) else {
         throw ImageError("target is mounted: \(name)", errno: 16 /* EBUSY */)
       }

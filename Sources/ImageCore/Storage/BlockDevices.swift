@@ -14,30 +14,46 @@ package func blockDevicePaths() -> [String] {
   }
 }
 
-/// The file or device in which the bytes of a file or device lie: those of a loop device lie in the file that it shows.
-package func origin(of identity: FileIdentity) -> FileIdentity {
-  var identity = identity
+/// Where the bytes of a file or device lie: those of a loop device in a part of the file that it shows.
+private func place(of identity: FileIdentity) -> (file: FileIdentity, range: Range<UInt64>) {
+  var file = identity
+  var range: Range<UInt64> = 0..<UInt64.max
   // A loop device may show another one; nobody stacks many.
   for _ in 0..<16 {
-    guard identity.inode == 0, let path = loopFile(of: identity.device), let file = FileStorage.identity(of: path) else {
+    guard file.inode == 0, let path = loopFile(of: file.device), let shown = FileStorage.identity(of: path) else {
       break
     }
-    identity = file
+    let offset = loopNumber("offset", of: file.device)
+    let limit = loopNumber("sizelimit", of: file.device)
+    // No limit is 0.
+    let part = limit == 0 ? range : range.clamped(to: 0..<limit)
+    range = offset.saturatingAdd(part.lowerBound)..<offset.saturatingAdd(part.upperBound)
+    file = shown
   }
-  return identity
+  return (file, range)
 }
 
-/// Whether two files or devices have their bytes in the same place: writing to one changes the other.
+/// Whether two files or devices have bytes in the same place: writing to one changes the other.
 package func shareBytes(_ one: FileIdentity, _ other: FileIdentity) -> Bool {
-  one == other || origin(of: one) == origin(of: other)
+  if one == other { return true }
+  let (one, other) = (place(of: one), place(of: other))
+  return one.file == other.file && one.range.overlaps(other.range)
 }
 
 /// The path of the file that a loop device shows; nil for any other device.
-func loopFile(of device: UInt64) -> String? {
+func loopFile(of device: UInt64) -> String? { loopText("backing_file", of: device).map(String.init(rawBytes:)) }
+
+/// A number that the kernel tells of a loop device, in bytes; 0 for any other device.
+private func loopNumber(_ name: String, of device: UInt64) -> UInt64 {
+  loopText(name, of: device).flatMap { UInt64(String(rawBytes: $0)) } ?? 0
+}
+
+/// What the kernel tells of a loop device; nil for any other device.
+private func loopText(_ name: String, of device: UInt64) -> [UInt8]? {
   let (major, minor) = (device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFFFF00)
-  guard var path = textOfFile("/sys/dev/block/\(major):\(minor)/loop/backing_file") else { return nil }
-  if path.last == UInt8(ascii: "\n") { path.removeLast() }
-  return String(rawBytes: path)
+  guard var text = textOfFile("/sys/dev/block/\(major):\(minor)/loop/\(name)") else { return nil }
+  if text.last == UInt8(ascii: "\n") { text.removeLast() }
+  return text
 }
 
 /// The files behind a file's use: itself, and the loop devices that it is attached to.

@@ -17,6 +17,11 @@ private let sourceDeviceCases: [Case] = [
   Case(
     "sh cp v.img o; \(loop); ntfsclone -q -o p $d | sed s,$d,DEVICE,; ntfsclone -q -s -o q $d | sed s,$d,DEVICE,;"
       + " cmp p v.img", fixture: NtfsVolumes.fixture),
+  // Two partitions of one disk, each a loop device, are two volumes.
+  Case(
+    "sh cp v.img o; truncate -s 40M o; d=$(losetup -f --show --sizelimit 20M o); e=$(losetup -f --show -o 20M o);"
+      + " trap 'losetup -d $d; losetup -d $e' EXIT; ntfsclone -q -O $e $d | sed s,$e,DEVICE,; cmp -i 0:20M v.img o",
+    fixture: NtfsVolumes.fixture),
   differing(
     "N-1", "cp v.img o; \(loop); ntfsclone -q -O $d $d >log 2>&1 && exit 9; cmp o v.img; sed s,$d,DEVICE,g log",
     stdout: NtfscloneTexts.banner + "ERROR: Source 'DEVICE' and output 'DEVICE' are the same!\n", stderr: "", status: 0),
