@@ -71,7 +71,7 @@ let package = Package(
     .target(name: "CLinux"),
     .target(name: "CChecksum"),
 
-    layer("Bytes", "Bytes", []),
+    layer("Bytes", "Bytes", ["CLinux"]),
     layer("Threads", "Threads", ["Bytes"]),
     layer("Codecs", "Codecs", ["Bytes", "CChecksum", "CZlib", "CDeflate", "CZstd"]),
     layer("Storage", "Storage", ["Bytes", "Threads", "CLinux"]),

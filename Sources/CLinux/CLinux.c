@@ -1,6 +1,7 @@
 #include "CLinux.h"
 
 #include <linux/userfaultfd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -158,6 +159,11 @@ int clinux_progress_requested(void) {
 }
 
 void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
+
+void clinux_end_without_memory(void) {
+  dprintf(STDERR_FILENO, "%s: %s\n", program_invocation_short_name, strerror(ENOMEM));
+  _exit(1);
+}
 
 void clinux_occupy_standard_descriptors(void) {
   for (int fd = 0; fd <= 2; fd++) {

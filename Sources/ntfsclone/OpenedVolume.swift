@@ -9,13 +9,26 @@ struct OpenedVolume {
   init(_ options: Options, _ voice: Voice) throws(Stop) {
     let name = options.source ?? ""
     try Checks.checkMount(name, allowsReadOnly: true)
+    func facts() throws(ImageError) -> FileFacts {
+      do throws(ImageError) {
+        return try FileFacts(path: name)
+      } catch {
+        voice.library("Failed to access '\(name)': \(errorText(error.errno))")
+        throw error
+      }
+    }
     let storage: FileStorage
     do throws(ImageError) {
-      if try FileFacts(path: name).kind == .directory {
+      if try facts().kind == .directory {
         voice.library("Error reading bootsector: \(errorText(21))")
         throw ImageError.system(21)
       }
-      storage = try FileStorage(path: name, writable: false, locking: false)
+      do throws(ImageError) {
+        storage = try FileStorage(path: name, writable: false, locking: false)
+      } catch {
+        voice.library("Error opening '\(name)': \(errorText(error.errno))")
+        throw error
+      }
       do throws(ImageError) {
         try storage.lockForReading()
       } catch {

@@ -106,7 +106,7 @@ struct OutputFile {
 
   /// What a regular file's file system must have room for.
   func checkSpace(_ needed: UInt64) throws(Stop) {
-    guard let file, isRegular, let free = try? file.fileSystem().available, free < needed else { return }
+    guard let file, isRegular, let free = try? file.fileSystem().free, free < needed else { return }
     throw .failed(
       "Destination doesn't have enough free space: \(megabytes(free)) MB < \(megabytes(needed)) MB")
   }

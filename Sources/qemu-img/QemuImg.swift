@@ -19,6 +19,7 @@ enum QemuImg {
   static func run(_ words: [String]) -> Int32 {
     let console = Console(program: words.first ?? "qemu-img")
     console.ignoreProgressRequests()
+    console.ignoreFileSizeSignal()
     let tool = Tool(console: console)
     var status: Int32
     do throws(Stop) {

@@ -172,6 +172,8 @@ void clinux_die_of_interrupt(void);
 int clinux_terminal_is_raw(int fd);
 /// Ignores a signal.
 void clinux_ignore_signal(int signal);
+/// Says, behind the program's name, that there is no memory left, and ends the process with status 1.
+_Noreturn void clinux_end_without_memory(void);
 /// Occupies those of the descriptors 0, 1 and 2 that are closed with one that can neither be read nor written (EBADF).
 void clinux_occupy_standard_descriptors(void);
 

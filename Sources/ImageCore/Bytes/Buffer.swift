@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Page-aligned memory with one owner, for I/O (O_DIRECT wants the alignment) and for tables that are changed in place.
@@ -14,14 +15,15 @@ public struct Buffer: ~Copyable, @unchecked Sendable {
   /// The alignment of every buffer in bytes.
   public static let alignment = 4096
 
-  /// `count` zero bytes, aligned to a page. `count` must come from the program, not unchecked from an image.
+  /// `count` zero bytes, aligned to a page. `count` must come from the program, not unchecked from an image:
+  /// without memory the process ends, with a line and status 1.
   public init(_ count: Int) {
     var raw: UnsafeMutableRawPointer?
     let size = max(count, 1)
     let status = unsafe posix_memalign(&raw, Buffer.alignment, size)
     guard status == 0, let memory = unsafe raw else {
-      // Out of memory for a bounded buffer: nothing sensible can follow.
-      preconditionFailure("out of memory")
+      // No memory for a bounded buffer: nothing sensible can follow. A trap would not say why.
+      clinux_end_without_memory()
     }
     unsafe memset(memory, 0, size)
     unsafe self.memory = memory

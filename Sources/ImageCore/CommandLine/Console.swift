@@ -29,6 +29,9 @@ package final class Console: Sendable {
   /// Ignores SIGUSR1, which asks for a report of progress, until there is some (``Progress``).
   package func ignoreProgressRequests() { clinux_ignore_signal(SIGUSR1) }
 
+  /// Makes a file that would get longer than the process may write (`ulimit -f`) an error of write(2), not a signal.
+  package func ignoreFileSizeSignal() { clinux_ignore_signal(SIGXFSZ) }
+
   /// Appends to stdout as it is.
   package func print(_ text: String) {
     output.withLock { $0.append(text.rawBytes) }

@@ -84,11 +84,12 @@ public enum FileCreation {
     }
   }
 
-  /// A new file's first block is stored, so that the file system's alignment can be found out later.
-  public static func writeFirstBlock(_ file: any WritableStorage, size: UInt64) throws(ImageError) {
+  /// A new file's first block is stored, so that the file system's alignment can be found out later. A file system without
+  /// room for it has room for the file all the same.
+  public static func writeFirstBlock(_ file: any WritableStorage, size: UInt64) {
     guard size > 0 else { return }
     let zeros = Buffer(size < 4096 ? 512 : 4096)
-    try file.write(zeros.bytes, at: 0)
+    try? file.write(zeros.bytes, at: 0)
   }
 
   /// A device cannot be made: it must be large enough, and its first sector is cleared so that it probes as raw.

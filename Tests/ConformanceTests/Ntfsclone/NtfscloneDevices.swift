@@ -12,6 +12,9 @@ private let targetSizeCases: [Case] = [12_582_912, 16_777_216, 12_578_304, 4096]
 }
 
 private let sourceDeviceCases: [Case] = [
+  Case(
+    "sh chmod 0 v.img; setpriv --bounding-set -dac_override,-dac_read_search ntfsclone -q -o p v.img",
+    fixture: NtfsVolumes.fixture, files: .unchecked),
   onDevice(12_582_912, "-q -s -O $d v.img"), onDevice(12_582_912, "-q -m -s -f -O $d v.img"),
   onDevice(25_000_000, "-O $d full-s512-c1k.img"),
   Case(
@@ -102,7 +105,12 @@ private func mountedSources(_ mode: String) -> [Case] {
 
 /// Full disks: refused before anything is written where that is known, else reported when it happens.
 private let fullDisks: [Case] =
-  ["-q -o t/o v.img", "-q -s -o t/o v.img", "-q -r -o t/o special.img"].map { (command: String) -> Case in
+  Case.lines(
+    // Room that is kept for the administrator counts.
+    """
+    sh truncate -s 1M f; mkfs.ext4 -q -F f; mkdir t; mount -o loop f t; trap 'umount t' EXIT; head -c 2M /dev/zero >t/full 2>/dev/null || :; ntfsclone -q -s -o t/o v.img || echo $?
+    """, fixture: NtfsVolumes.fixture, files: .unchecked)
+  + ["-q -o t/o v.img", "-q -s -o t/o v.img", "-q -r -o t/o special.img"].map { (command: String) -> Case in
     Case("sh \(smallDisk("2m")); ntfsclone \(command) || echo $?", fixture: NtfsVolumes.fixture, files: .unchecked)
   } + [
     differing(

@@ -1,7 +1,7 @@
 /// `create` (cli-1 §7; qcow2 §10): the whole image is compared, byte by byte, with the reference's.
 let createCases =
   createMatrix + createPreallocated + createWithBacking + createWithDataFile + createOptionStrings + createErrors
-  + createRaw
+  + createRaw + createWithoutRoom
 
 /// Which sizes are worth trying depends on the cluster size only at its small end.
 private let createMatrix: [Case] = {
@@ -324,3 +324,19 @@ private let createRaw = Case.lines(
   $ printf hello >t.raw => create -f raw t.raw 0
   $ printf hello >t.raw ; chmod 444 t.raw => create -f raw t.raw 1M
   """)
+
+/// File systems without room for the first clusters, and processes that may not write a file as long as that.
+private let createWithoutRoom: [Case] =
+  [4, 64, 128, 192, 196].map { size in
+    Case(
+      "sh mkdir m; mount -t tmpfs -o size=\(size)k none m; trap 'umount m; rmdir m' EXIT; "
+        + "for o in 'create -q -f qcow2 m/x 1M' 'create -q -f raw m/x 1M' 'create -q -f qcow2 -o cluster_size=4k m/x 1M' "
+        + "'convert -f raw -O qcow2 x m/x' 'convert -f raw -O raw x m/x'; do qemu-img $o || echo $?; rm -f m/x; done",
+      name: "no room behind \(size) KiB", setup: ["head -c 1M /dev/zero | tr '\\0' q >x"])
+  }
+  + Case.lines(
+    """
+    $ head -c 1M /dev/zero | tr '\\0' q >x => sh (ulimit -f 600; qemu-img convert -f raw -O qcow2 x y) || echo $?; rm -f y
+    $ head -c 1M /dev/zero | tr '\\0' q >x => sh (ulimit -f 100; qemu-img convert -f raw -O raw x y) || echo $?; rm -f y
+    sh (ulimit -f 100; qemu-img create -q -f raw y 1M) || echo $?; rm -f y
+    """)

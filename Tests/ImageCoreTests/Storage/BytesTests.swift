@@ -61,6 +61,14 @@ struct BytesTests {
     #expect(UInt64(1023).roundedDown(to: 512) == 512)
   }
 
+  @Test func lackOfMemoryEndsTheProcess() async {
+    let result = await #expect(processExitsWith: .exitCode(1), observing: [\.standardErrorContent]) {
+      _ = Buffer(1 << 60)
+    }
+    let words = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(words.hasSuffix(": Cannot allocate memory\n"))
+  }
+
   @Test func buffersAreZeroedAndAligned() {
     var buffer = Buffer(10_000)
     do {

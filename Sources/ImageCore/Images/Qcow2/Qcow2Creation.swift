@@ -64,7 +64,7 @@ extension Qcow2Format {
       }
       try FileCreation.make(dataName) { (data) throws(ImageError) in
         try fill(file, data: data, header, creation, name)
-        try FileCreation.writeFirstBlock(data, size: header.size)
+        FileCreation.writeFirstBlock(data, size: header.size)
         try data.flush()
       }
     }
@@ -73,9 +73,26 @@ extension Qcow2Format {
   private static func fill(
     _ file: FileStorage, data: FileStorage, _ header: Qcow2Header, _ creation: Creation, _ name: String
   ) throws(ImageError) {
-    let image = try Qcow2Image(
-      unfinishedOn: file, data: data, header, filename: name, preallocation: creation.effectivePreallocation)
-    try image.close()
+    do throws(ImageError) {
+      let image = try Qcow2Image(
+        unfinishedOn: file, data: data, header, filename: name, preallocation: creation.effectivePreallocation)
+      try image.close()
+    } catch {
+      throw fullDisk(error, file, header.clusterSize)
+    }
+  }
+
+  /// Names what there was no room for in the order in which clusters were always taken: header, refcount table and block,
+  /// L1 table.
+  private static func fullDisk(_ error: ImageError, _ file: FileStorage, _ clusterSize: UInt64) -> ImageError {
+    guard error.errno == 28 /* ENOSPC */ || error.errno == 122 /* EDQUOT */, !file.isDevice,
+      let room = file.allocatedSize
+    else { return error }
+    let reason = ImageError.system(error.errno)
+    if room < clusterSize { return reason.prefixed("Could not write qcow2 header: ") }
+    if room < 3 * clusterSize { return reason.prefixed("Could not write refcount table: ") }
+    return error.message == reason.message
+      ? reason.prefixed("Could not resize image: Failed to grow the L1 table: ") : error
   }
 }
 

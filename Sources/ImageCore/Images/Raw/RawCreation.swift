@@ -55,7 +55,7 @@ extension RawFormat: CreatableFormat {
         } catch {
           throw creation.preallocation == .off ? error.prefixed("Could not resize file: ") : error
         }
-        try FileCreation.writeFirstBlock(file, size: size)
+        FileCreation.writeFirstBlock(file, size: size)
       }
       try file.flush()
     }

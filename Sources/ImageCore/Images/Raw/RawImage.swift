@@ -123,7 +123,7 @@ extension RawImage: WritableDiskImage {
     do throws(ImageError) {
       try RawImage.resize(storage, to: start + size, preallocation: preallocation)
       // As when a file is made (qemu-img-cli-1 §15.5).
-      if wasEmpty && start == 0 { try FileCreation.writeFirstBlock(storage, size: size) }
+      if wasEmpty && start == 0 { FileCreation.writeFirstBlock(storage, size: size) }
     } catch {
       throw preallocation == .off ? error.prefixed("Could not resize file: ") : error
     }
