@@ -1,6 +1,6 @@
 /// Block devices, mounted ones, file systems that are full (spec §10, §12, §19.4, §19.19).
 let ntfscloneDeviceCases: [Case] =
-  targetSizeCases + sourceDeviceCases + scarceDeviceCases + ["rw", "ro"].flatMap(mountedTargets)
+  targetSizeCases + sourceDeviceCases + cutSources + scarceDeviceCases + ["rw", "ro"].flatMap(mountedTargets)
   + ["rw", "ro"].flatMap(mountedSources)
   + fullDisks + clonezillaCases
 
@@ -9,6 +9,13 @@ private let targetSizeCases: [Case] = [12_582_912, 16_777_216, 12_578_304, 4096]
   ["-q -O $d v.img", "-q -r -O $d special.img", "-q -m -f -O $d v.img", "-q --rescue -O $d v.img"].map {
     onDevice(size, $0)
   }
+}
+
+/// Volumes that end before what opening them reads.
+private let cutSources: [Case] = [0, 511, 1000, 17000, 20000, 70000, 6_000_000, 7_000_000, 12_000_000].map {
+  Case(
+    "sh head -c \($0) v.img >e; ntfsclone -q -s -o o e || echo $?; ntfsclone -q -m -o p e || echo $?",
+    fixture: NtfsVolumes.fixture, files: .unchecked)
 }
 
 private let sourceDeviceCases: [Case] = [

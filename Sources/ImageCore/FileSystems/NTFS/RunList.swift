@@ -111,7 +111,7 @@ package struct RunReader: Sendable {
 
   /// Fills the buffer with the attribute's bytes at `offset`.
   ///
-  /// - Throws: `EIO` past the last mapped cluster.
+  /// - Throws: `EIO` past the last mapped cluster, and where the volume is cut off.
   package func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(ImageError) {
     var done = 0
     while done < buffer.byteCount {
@@ -122,8 +122,10 @@ package struct RunReader: Sendable {
       let count = Int(
         min(UInt64(buffer.byteCount - done), run.count * clusterSize - start, initializedSize - position))
       if let lcn = run.lcn {
+        let place = lcn * clusterSize + start
+        guard place.saturatingAdd(UInt64(count)) <= storage.length else { throw .system(5) }
         var part = buffer.slice(done..<done + count)
-        try storage.read(into: &part, at: lcn * clusterSize + start)
+        try storage.read(into: &part, at: place)
       } else {
         buffer.fill(done..<done + count)
       }
