@@ -31,21 +31,22 @@ private func writeDump(_ arguments: Arguments, to output: ImageOutput, _ voice: 
   let batchLimit = batchSize(workers: arguments.threadCount)
   let sink = try DumpSink(
     output, volume, plan, batchLimit: batchLimit, version: arguments.includesData ? .data : .metadata,
-    level: arguments.compressionLevel, workers: arguments.threadCount, transform: sanitizer(arguments, voice), log: log)
+    level: arguments.compressionLevel, workers: arguments.threadCount, transform: sanitizer(arguments, volume, voice),
+    log: log)
   let engine = CopyEngine(workers: arguments.threadCount, bufferSize: 0)
   try engine.run(sink.selection(), from: NoSource(), to: sink)
   return !log.isIncomplete
 }
 
 /// What makes names unreadable; nil without `-s`.
-private func sanitizer(_ arguments: Arguments, _ voice: Voice) -> Sanitizer? {
+private func sanitizer(_ arguments: Arguments, _ volume: BtrfsVolume, _ voice: Voice) -> Sanitizer? {
   let style: NameSanitizer.Style
   switch arguments.sanitizing {
   case .none: return nil
   case .garbage: style = .garbage
   case .collisions: style = .collisions
   }
-  return Sanitizer(style, secret: .random(in: .min ... .max)) { voice.warn($0) }
+  return Sanitizer(style, secret: .random(in: .min ... .max), volume: volume) { voice.warn($0) }
 }
 
 /// Bytes that a worker handles at a time: less, the more there are, so that all together stay small.

@@ -42,6 +42,22 @@ private let specialCases: [Case] =
         + "./look o short.stats",
       name: "short names -s", fixture: RestoreVolumes.fixture,
       deviation: Deviation("B-105", stdout: good, stderr: "", status: 0, files: .unchecked)),
+    // Names of four bytes in directories of many leaves: the blocks above follow where such a name stands first.
+    Case(
+      "sh \(withFourByteNames); for o in -s -ss '-w -s' '-c1 -ss -w'; do btrfs-image $o four.img d 2>/dev/null; "
+        + "btrfs-image -r d o; ./look o four.stats; done",
+      name: "names of four bytes", fixture: RestoreVolumes.fixture,
+      deviation: Deviation(
+        "B-105", stdout: good + good + good + good, stderr: "", status: 0, files: .unchecked)),
+    // What btrfs-convert leaves in the entries of directories: parts of other names.
+    Case(
+      "sh exec 9</dev/loop-control; flock 9; truncate -s 300M c.img; mkfs.ext4 -q -b 4096 c.img; mkdir m; "
+        + "mount -o loop c.img m; mkdir m/ext_dir; for i in $(seq 30); do mkdir m/some_$i; touch m/another_long_name_$i; done; "
+        + "umount m; rmdir m; exec 9<&-; btrfs-convert c.img >log 2>&1 || cat log; for o in -s -ss; do "
+        + "btrfs-image $o c.img d 2>log; btrfs-image -r d o; btrfs check o >log 2>&1 || cat log; "
+        + "! grep -a -o -e another -e ext_dir d; done",
+      name: "converted", fixture: RestoreVolumes.fixture,
+      deviation: Deviation("B-101", stdout: "", stderr: "", status: 0, files: .unchecked)),
     // Every name of one byte, in directories of many leaves: all are listed, and no leaf is refused, so that every name that
     // has another with its hash is found.
     Case(
@@ -134,3 +150,10 @@ private let withNamesOfOneHash =
   + "for e in hello Aw9c7; do setfattr -n $n$e -v value m/a_name_hello; done; done; "
   + "for n in user.some_name_ user.one_name_; do for e in hello Aw9c7; do setfattr -n $n$e -v value m/a_name_Aw9c7; done; done; "
   + "find m -mindepth 1 -printf '%y %m %U %G %n %s %b %T@ %C@\\n' | sort >same.stats; umount m; rmdir m; exec 9<&-"
+
+/// A volume with a directory of 600 names of four bytes and as many longer ones, in leaves of 4 KiB.
+private let withFourByteNames =
+  "exec 9</dev/loop-control; flock 9; truncate -s 140M four.img; mkfs.btrfs -q -n 4096 four.img >/dev/null; mkdir m; "
+  + "mount -o loop,noatime four.img m; mkdir m/directory_one; seq -f m/directory_one/long_name_%g 600 | xargs touch; "
+  + "seq -f m/directory_one/n%g 100 699 | xargs touch; btrfs -q subvolume snapshot m m/snapshot_one; "
+  + "find m -mindepth 1 -printf '%y %m %U %G %n %s %b %T@ %C@\\n' | sort >four.stats; umount m; rmdir m; exec 9<&-"

@@ -29,9 +29,9 @@ import Testing
   /// The items of the leaf with these offsets after `changes`: offset and first byte of each. The stand-in for the first
   /// has one byte more.
   private func changed(
-    _ offsets: [UInt64], length: Int = 10, _ changes: (inout LeafOrder) -> Void
+    _ offsets: [UInt64], length: Int = 10, movesFirst: Bool = false, _ changes: (inout LeafOrder) -> Void
   ) -> [(offset: UInt64, content: UInt8)] {
-    var order = LeafOrder()
+    var order = LeafOrder(movesFirst: movesFirst)
     changes(&order)
     var buffer = leaf(offsets, length: length)
     var bytes = buffer.mutableBytes
@@ -59,6 +59,14 @@ import Testing
 
   @Test func aKeyChangesInItsPlace() {
     expect(changed([1, 5, 9]) { $0.change(1, to: key(6), isNear: true) }, [(1, 1), (6, 5), (9, 9)])
+  }
+
+  /// The first key, where the block above follows, to one nearby.
+  @Test func theFirstKeyChanges() {
+    expect(changed([2, 5], movesFirst: true) { $0.change(0, to: key(1), isNear: true) }, [(1, 2), (5, 5)])
+    expect(changed([2, 5], movesFirst: true) { $0.change(0, to: key(7), isNear: true) }, [(5, 5), (7, 2)])
+    expect(changed([2, 5], movesFirst: true) { $0.change(0, to: key(4), isNear: false) }, [(2, 99), (5, 5)])
+    expect(changed([2, 5]) { $0.change(0, to: key(1), isNear: true) }, [(2, 99), (5, 5)])
   }
 
   @Test func anItemMovesWithItsKey() {

@@ -118,6 +118,15 @@ import Testing
     #expect(item(result, 1).data == root[..<80] + zeros + root[112..<383] + [UInt8](repeating: 0, count: 56))
   }
 
+  /// What other tools have left where an entry's transaction should be.
+  @Test func transactions() {
+    let left = entry("name_of_entry")
+    let item = left[..<17] + Array("leftover".utf8) + left[25...]
+    let result = sanitized(leaf([(ItemKey(257, .directoryIndex, 2), Array(item))]))
+    #expect(!contains(result, "left"))
+    #expect(self.item(result, 0).data[..<30] == left[..<30])
+  }
+
   @Test func namesOfTheFormatStay() {
     let parent = leaf([(ItemKey(256, .inodeReference, 256), reference("..", head: 10))])
     #expect(sanitized(parent) == parent)

@@ -67,6 +67,7 @@ package struct ItemType: RawRepresentable, Sendable, Hashable, Comparable {
   package static let deviceExtent = ItemType(rawValue: 204)
   package static let deviceItem = ItemType(rawValue: 216)
   package static let chunkItem = ItemType(rawValue: 228)
+  package static let deviceReplacement = ItemType(rawValue: 250)
 }
 
 /// Numbers of trees, and of objects in them (btrfs-image §6).

@@ -6,7 +6,7 @@ import Bytes
 /// - Parameters:
 ///   - block: of the node size; the item count of its header lies within its capacity.
 ///   - keepsContents: whether the contents of small files stay.
-///   - transform: what is done to leaves besides; a leaf whose items do not lie within the block is emptied then.
+///   - transform: what is done to the block besides; a leaf whose items do not lie within the block is emptied then.
 /// - Returns: whether anything was changed.
 @_lifetime(block: copy block)
 package func scrub(
@@ -17,7 +17,12 @@ package func scrub(
   let isLeaf = header.isLeaf || header.itemCount == 0
   let tableEnd =
     TreeBlockHeader.size + header.itemCount * (isLeaf ? LeafItem.headerSize : KeyPointer.size)
-  guard isLeaf, header.itemCount > 0 else { return block.zero(tableEnd..<size) }
+  guard isLeaf, header.itemCount > 0 else {
+    let isChanged = block.zero(tableEnd..<size)
+    guard let transform, !isLeaf else { return isChanged }
+    transform.apply(to: &block)
+    return true
+  }
 
   var isChanged = false
   var isOrderly = true

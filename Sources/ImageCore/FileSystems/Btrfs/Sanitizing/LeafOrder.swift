@@ -2,8 +2,8 @@ import Bytes
 
 /// New keys for the directory entries of a leaf, whose names have new hashes, and the order that they bring about.
 ///
-/// The first key of a leaf stands in the block above, and the first one of the next leaf is not known here: an entry that
-/// would have to leave its leaf cannot be found by its name any more. It is taken out, since the kernel refuses a leaf
+/// The first key of a leaf stands in the block above, which may not follow, and the first one of the next leaf is not
+/// known here: an entry that would have to leave its leaf cannot be found by its name any more. It is taken out, since the kernel refuses a leaf
 /// with a single entry whose name has another hash than its key says, and with it every other name in there.
 struct LeafOrder {
   private struct Change {
@@ -15,6 +15,11 @@ struct LeafOrder {
   }
 
   private var changes: [Change] = []
+  /// Whether the first item may have a key that is near to its own: the block above follows.
+  private let movesFirst: Bool
+
+  /// No changes yet.
+  init(movesFirst: Bool) { self.movesFirst = movesFirst }
 
   /// Whether nothing has been asked for.
   var isEmpty: Bool { changes.isEmpty }
@@ -81,7 +86,8 @@ struct LeafOrder {
     var moved: [Int] = []
     var lost: Set<Int> = []
     for change in changes {
-      if let key = change.key, change.index > 0, key > lowest, key < highest || change.isNear,
+      if let key = change.key,
+        change.index == 0 ? movesFirst && change.isNear : key > lowest && (key < highest || change.isNear),
         taken.insert(key).inserted
       {
         keys[change.index] = key

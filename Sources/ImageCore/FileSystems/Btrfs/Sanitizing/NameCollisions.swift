@@ -227,6 +227,17 @@ package final class NameCollisions: Sendable {
     }
   }
 
+  /// Whether a name of three or four bytes has this hash, as people write them.
+  func mayBeShort(_ hash: UInt32) -> Bool {
+    (3...4).contains { count in
+      let word = stepsBack(hash, count) ^ NameCollisions.seed
+      guard count == 4 || word >> 24 == 0 else { return false }
+      let bytes = (0..<count).map { UInt8(truncatingIfNeeded: word >> UInt32(8 * $0)) }
+      return bytes.allSatisfy { $0 >= NameCollisions.blank && $0 != NameCollisions.slash && $0 != 0x7F }
+        && String(validating: bytes, as: UTF8.self) != nil
+    }
+  }
+
   private func isSame(_ a: SIMD4<UInt8>, _ b: SIMD4<UInt8>, _ count: Int) -> Bool {
     (0..<count).allSatisfy { a[$0] == b[$0] }
   }

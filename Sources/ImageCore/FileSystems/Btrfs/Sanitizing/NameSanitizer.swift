@@ -67,6 +67,9 @@ package final class NameSanitizer: Sendable {
     return false
   }
 
+  /// Whether an entry under this hash may have a name of three or four bytes, which becomes one with a hash nearby.
+  func mayMove(_ hash: UInt32) -> Bool { collisions.mayBeShort(hash) }
+
   /// A short name of a given hash.
   func name(ofHash hash: UInt32) -> [UInt8]? {
     // One of five bytes exists mostly, one of six always.

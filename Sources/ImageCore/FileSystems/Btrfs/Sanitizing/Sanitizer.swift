@@ -7,6 +7,8 @@ import Synchronization
 /// hash that its key says.
 package final class Sanitizer: TreeBlockTransform {
   private let names: NameSanitizer
+  /// Where nodes find what their children become.
+  private let volume: BtrfsVolume?
   private let warn: @Sendable (String) -> Void
   /// Names that a warning has been given for, and their lengths; they are short.
   private let warned = Mutex<Set<ShortName>>([])
@@ -32,17 +34,23 @@ package final class Sanitizer: TreeBlockTransform {
   /// - Parameters:
   ///   - style: what the new names look like.
   ///   - secret: what makes one run's garbage different from another's.
+  ///   - volume: the file system, whose nodes follow their children where these get other first keys; nil: none gets one.
   ///   - warn: takes the warnings of `-ss`, a line each without prefix.
-  package init(_ style: NameSanitizer.Style, secret: UInt64, warn: @escaping @Sendable (String) -> Void) {
+  package init(
+    _ style: NameSanitizer.Style, secret: UInt64, volume: BtrfsVolume? = nil,
+    warn: @escaping @Sendable (String) -> Void
+  ) {
     names = NameSanitizer(style, secret: secret)
+    self.volume = volume
     self.warn = warn
   }
 
   @_lifetime(block: copy block)
   package func apply(to block: inout MutableRawSpan) {
     let header = TreeBlockHeader(block.bytes)
-    guard header.isLeaf, header.itemCount <= header.capacity(nodeSize: block.byteCount) else { return }
-    var order = LeafOrder()
+    guard header.itemCount > 0, header.itemCount <= header.capacity(nodeSize: block.byteCount) else { return }
+    guard header.isLeaf else { return followChildren(of: &block, header) }
+    var order = LeafOrder(movesFirst: mayMove(LeafItem(block.bytes, 0).key))
     for index in 0..<header.itemCount {
       let item = LeafItem(block.bytes, index)
       guard let range = item.range(nodeSize: block.byteCount) else { continue }
@@ -50,8 +58,7 @@ package final class Sanitizer: TreeBlockTransform {
       case .directoryItem, .directoryIndex, .extendedAttribute:
         let isAttribute = item.key.type == .extendedAttribute
         let keepsHashes = replaceEntries(
-          in: &block, range, of: item.key.objectID, isRootTree: header.owner == ObjectID.rootTree,
-          isAttribute: isAttribute)
+          in: &block, range, of: item.key.objectID, header, isAttribute: isAttribute)
         if item.key.type == .directoryItem, !keepsHashes { changeKey(of: item, index, range, block.bytes, &order) }
       case .inodeReference:
         replaceNames(in: &block, range, headSize: 10) { _ in
@@ -90,6 +97,47 @@ package final class Sanitizer: TreeBlockTransform {
   private func clearReserved(in block: inout MutableRawSpan, _ range: Range<Int>) {
     let reserved = (range.lowerBound + 80..<range.lowerBound + 112).clamped(to: range)
     if !reserved.isEmpty { block.fill(reserved) }
+  }
+
+  /// Whether a first key may become another one: decided by the key alone, which the block above has as well.
+  private func mayMove(_ key: ItemKey) -> Bool {
+    volume != nil && key.type == .directoryItem && key.offset <= UInt64(UInt32.max)
+      && names.mayMove(UInt32(truncatingIfNeeded: key.offset))
+  }
+
+  /// Gives a node's pointers the first keys that its children get.
+  @_lifetime(block: copy block)
+  private func followChildren(of block: inout MutableRawSpan, _ header: TreeBlockHeader) {
+    for index in 0..<header.itemCount {
+      let pointer = KeyPointer(block.bytes, index)
+      guard mayMove(pointer.key), let key = firstKey(under: pointer, level: header.level) else { continue }
+      key.store(in: &block, at: TreeBlockHeader.size + index * KeyPointer.size)
+    }
+  }
+
+  /// What the first key below a pointer of a node on this level becomes; nil where the blocks there are not what they
+  /// should be.
+  private func firstKey(under pointer: KeyPointer, level: UInt8) -> ItemKey? {
+    guard let volume else { return nil }
+    var pointer = pointer
+    var buffer = Buffer(volume.nodeSize)
+    for level in (0..<level).reversed() {
+      var block = buffer.mutableBytes
+      var report = TreeBlockReport(pointer.address)
+      let expectation = TreeBlockExpectation(generation: pointer.generation, level: level)
+      guard volume.readTreeBlock(pointer.address, into: &block, expectation, report: &report) == .good,
+        case let header = TreeBlockHeader(block.bytes), header.level == level, header.itemCount > 0
+      else { return nil }
+      if header.isLeaf {
+        guard LeafItem(block.bytes, 0).key == pointer.key else { return nil }
+        _ = scrub(&block, transform: self)
+        return LeafItem(block.bytes, 0).key
+      }
+      let first = KeyPointer(block.bytes, 0)
+      guard first.key == pointer.key else { return nil }
+      pointer = first
+    }
+    return nil
   }
 
   /// An entry for the key of one that has none any more: with a name of its hash, which nobody looks for.
@@ -134,7 +182,8 @@ package final class Sanitizer: TreeBlockTransform {
   /// - Returns: whether all names of directory entries have the hashes that they had.
   @_lifetime(block: copy block)
   private func replaceEntries(
-    in block: inout MutableRawSpan, _ range: Range<Int>, of owner: UInt64, isRootTree: Bool, isAttribute: Bool
+    in block: inout MutableRawSpan, _ range: Range<Int>, of owner: UInt64, _ header: TreeBlockHeader,
+    isAttribute: Bool
   ) -> Bool {
     var keepsHashes = true
     var position = range.lowerBound
@@ -147,11 +196,15 @@ package final class Sanitizer: TreeBlockTransform {
       guard nameLength > 0, nameLength + dataLength <= range.upperBound - start else { break }
       let name = start..<start + nameLength
       let value = name.upperBound..<name.upperBound + dataLength
+      // What other tools have left where the transaction should be: parts of names, in converted file systems.
+      let transaction: UInt64 = block.bytes.littleEndian(at: position + 17)
+      if transaction > header.generation { block.storeLittleEndian(header.generation, at: position + 17) }
       if isAttribute {
         replaceAttribute(in: &block, name, value, of: DirectoryLink(directory: owner, target: count))
       } else {
         // The key of what the entry leads to stands first.
         let link = DirectoryLink(directory: owner, target: block.bytes.littleEndian(at: position))
+        let isRootTree = header.owner == ObjectID.rootTree
         if !replaceName(in: &block, name, of: link, isRootTree: isRootTree) { keepsHashes = false }
         block.fill(value)
       }

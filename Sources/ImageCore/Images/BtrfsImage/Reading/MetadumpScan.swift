@@ -7,8 +7,9 @@ import Bytes
 /// Items are read from the beginning until the chunk tree is complete, which usually is after a few.
 package struct MetadumpScan: Sendable {
   package let version: MetadumpVersion
-  /// As it is in the dump.
-  package let superblock: BtrfsSuperblock
+  /// As it is in the dump; but of a device that the chunk tree knows, where it is that of one that was about to replace
+  /// another.
+  package private(set) var superblock: BtrfsSuperblock
   /// All chunks.
   package private(set) var chunks = ChunkMap()
   /// All devices that the chunk tree names, by number.
@@ -37,6 +38,8 @@ package struct MetadumpScan: Sendable {
     case node([UInt64])
   }
 
+  /// The number of a device that is about to replace another one.
+  private static let replacement: UInt64 = 0
   /// More blocks than this no chunk tree has: enough for exabytes.
   private static let blockLimit = 1 << 15
 
@@ -108,7 +111,10 @@ package struct MetadumpScan: Sendable {
     }
     guard !chunks.chunks.isEmpty else { throw ImageError("no chunk found", errno: 5) }
     self.devices.sort { $0.id < $1.id }
-    if isComplete { compareSuperblock(report) }
+    if isComplete {
+      if superblock.device.id == MetadumpScan.replacement, let first = devices.first { superblock.device = first }
+      compareSuperblock(report)
+    }
   }
 
   /// Says where the superblock disagrees with the chunk tree: no kernel mounts that.

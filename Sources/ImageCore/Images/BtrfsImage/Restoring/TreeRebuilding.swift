@@ -148,7 +148,8 @@ extension ChunkPlan {
     let root = try source.root(of: ObjectID.deviceTree, superblock)
     let deviceTree = try TreeRebuilding(source, superblock, root: root.address, level: root.level)
     guard let treeID = deviceTree.chunkTreeID else { throw ImageError("the device tree is empty", errno: 5) }
-    items = deviceTree.items.filter { $0.key.type != .deviceExtent }
+    // A replacement that was under way has lost its devices, and nothing could be mounted that waits for them.
+    items = deviceTree.items.filter { $0.key.type != .deviceExtent && $0.key.type != .deviceReplacement }
     items += chunks.chunks.map { chunk in
       let key = ItemKey(device.id, .deviceExtent, chunk.item.stripes[0].offset)
       return (key, deviceExtent(chunk, treeID))
