@@ -41,11 +41,11 @@ import Testing
     return (contents, problems)
   }
 
-  private let long = (0..<1_500_000).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }
+  private let long = (0..<1_503_232).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }
 
   @Test func itemsLongerThanABuffer() throws {
     for isCompressed in [false, true] {
-      let short: [UInt8] = Array(repeating: 9, count: 5000)
+      let short: [UInt8] = Array(repeating: 9, count: 8192)
       let payloads = try [long, short].map { isCompressed ? try zlib($0) : $0 }
       let bytes = dump([(1000, payloads[0]), (9_000_000, payloads[1])], isCompressed: isCompressed)
       let result = try read(StorageInput(MemoryStorage(bytes)))
@@ -57,17 +57,32 @@ import Testing
 
   /// A stream that ends too early, one that goes on behind its end, and one that is damaged: the next item is read.
   @Test func damagedStreams() throws {
-    for size in [5000, 1_500_000] {
+    let next = [UInt8](repeating: 3, count: 4096)
+    for size in [8192, 1_503_232] {
       let good = try zlib(Array(long[0..<size]))
       let cut = Array(good.dropLast(10))
       let continued = good + [1, 2, 3]
       var changed = good
       changed[good.count / 2] ^= 0x55
       for payload in [cut, continued, changed] {
-        let bytes = dump([(0, payload), (1 << 40, try zlib([1, 2, 3]))], isCompressed: true)
+        let bytes = dump([(0, payload), (1 << 40, try zlib(next))], isCompressed: true)
         let result = try read(StorageInput(MemoryStorage(bytes)))
         #expect(result.problems.count == 1)
-        #expect(result.contents[1 << 40] == [1, 2, 3])
+        #expect(result.contents[1 << 40] == next)
+      }
+    }
+  }
+
+  /// What is no whole number of sectors is said, and what is more than whole sectors is left out.
+  @Test func partsOfSectors() throws {
+    for isCompressed in [false, true] {
+      for (size, whole) in [(1, 0), (4095, 0), (4097, 4096), (1_503_233, 1_503_232)] {
+        let contents = [UInt8](repeating: 7, count: size)
+        let bytes = dump([(0, isCompressed ? try zlib(contents) : contents)], isCompressed: isCompressed)
+        let result = try read(StorageInput(MemoryStorage(bytes)))
+        #expect(
+          result.problems == ["item at 0, offset 1024 of the dump: holds \(size) bytes, which are no whole sectors"])
+        #expect(result.contents[0]?.count ?? 0 == whole)
       }
     }
   }
