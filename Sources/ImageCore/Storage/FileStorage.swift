@@ -203,6 +203,7 @@ public final class FileStorage: WritableStorage {
         throw failure(code, offset + UInt64(done))
       }
       if result == 0 {
+        try checkNotCut(at: offset + UInt64(done))
         buffer.fill(done..<count)
         return
       }
@@ -210,6 +211,16 @@ public final class FileStorage: WritableStorage {
       // What a short read leaves over need not be aligned.
       if let cached { descriptor = cached.number }
     }
+  }
+
+  /// What lay behind the end of a file that somebody has cut since it was opened is lost, and no run of zeros.
+  ///
+  /// - Throws: `EIO`, when nothing can be read at `position` for that reason.
+  func checkNotCut(at position: UInt64) throws(ImageError) {
+    let known = length
+    guard position < known, !isDevice, let status = try? descriptor.status(), UInt64(clamping: status.st_size) < known
+    else { return }
+    throw failure(EIO, position)
   }
 
   public func prefetch(_ range: Range<UInt64>) {
@@ -238,7 +249,11 @@ public final class FileStorage: WritableStorage {
     if isDevice { return offset }
     let data = lseek(number, start, SEEK_DATA)
     // ENXIO: nothing but a hole up to the end. Anything else: the file system cannot tell.
-    if data < 0 { return errno == ENXIO ? last : offset }
+    if data < 0 {
+      guard errno == ENXIO else { return offset }
+      try checkNotCut(at: offset)
+      return last
+    }
     return min(last, UInt64(data))
   }
 

@@ -33,6 +33,7 @@ extension FileStorage {
         throw failure(code, offset + UInt64(rest.done))
       }
       if result == 0 {
+        try checkNotCut(at: offset + UInt64(rest.done))
         for place in next { buffer.fill(place) }
         rest.advance(next.reduce(0) { $0 + $1.count })
       } else {

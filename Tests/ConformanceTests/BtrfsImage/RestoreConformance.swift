@@ -255,8 +255,8 @@ private let unusualCases: [Case] =
     Case(
       "sh exec 9</dev/loop-control; flock 9; loops=; for i in 1 2 3; do truncate -s 300M v.$i; "
         + "loops=\"$loops $(losetup -f --show v.$i)\"; done; set -- $loops; mkfs.btrfs -q -f -m raid1 -d raid1 $1 $2 >log; mkdir m; "
-        + "mount $1 m && btrfs replace start -B -f 1 $3 m >log 2>&1; umount m; rmdir m; btrfs-image $3 d; losetup -d $loops; "
-        + "btrfs device scan -u >log 2>&1 || true; exec 9<&-; btrfs-image -r d o; btrfs check o >log 2>&1 || cat log; "
+        + "mount $1 m && btrfs replace start -B -f 1 $3 m >log 2>&1; umount m; rmdir m; btrfs-image $3 d; "
+        + "btrfs device scan --forget $loops >log 2>&1 || true; losetup -d $loops; exec 9<&-; btrfs-image -r d o; btrfs check o >log 2>&1 || cat log; "
         + "btrfs inspect-internal dump-tree -t dev o | grep -c 'key (0 DEV_REPLACE' || :",
       name: "replaced", fixture: RestoreVolumes.fixture,
       deviation: Deviation("B-122", stdout: "0\n", stderr: "", status: 0, files: .unchecked)),

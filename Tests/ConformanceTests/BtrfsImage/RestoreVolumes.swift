@@ -33,6 +33,9 @@ enum RestoreVolumes {
   /// Everything that uses loop devices or mounts does so one at a time: restored file systems have the number of their
   /// source, and the kernel tells them apart only if it sees one of them.
   private static let lock = "exec 9</dev/loop-control; flock 9"
+  /// Detaches `$loops`, and has the kernel forget them: only these, since other tests have devices of their own.
+  private static let detach =
+    "for loop in $loops; do btrfs device scan --forget $loop >/dev/null 2>&1 || true; losetup -d $loop; done"
 
   private static let fill = """
     fill() {
@@ -85,8 +88,7 @@ enum RestoreVolumes {
       mount -o ro,degraded $first mnt.$$
       find mnt.$$ -mindepth 1 -printf '%y %m %U %G %n %s %b %T@ %C@\\n' | sort | cmp - $stats && echo same
       umount mnt.$$
-      for loop in $loops; do losetup -d $loop; done
-      for try in 1 2 3 4 5; do btrfs device scan -u >/dev/null 2>&1 && break; sleep 0.1; done
+      \(detach)
       [ $turn = all ] && [ $missing -gt 0 ] || break
       shift $missing
     done
@@ -134,8 +136,7 @@ enum RestoreVolumes {
       umount m
       rmdir m
       btrfs-image $first \(name).dump 2>/dev/null
-      for loop in $loops; do losetup -d $loop; done
-      btrfs device scan -u >/dev/null 2>&1 || true
+      \(detach)
       rm \(name).[0-9]
       """)
   }
@@ -200,13 +201,11 @@ enum RestoreVolumes {
     stats m >raid1-log.stats
     umount m
     rmdir m
-    for loop in $loops; do losetup -d $loop; done
-    btrfs device scan -u >/dev/null 2>&1 || true
+    \(detach)
     loops=
     for i in 1 2; do loops="$loops $(losetup -f --show copy.$i)"; done
     btrfs-image ${loops##* } raid1-log.dump 2>/dev/null
-    for loop in $loops; do losetup -d $loop; done
-    btrfs device scan -u >/dev/null 2>&1 || true
+    \(detach)
     rm pair.[12] copy.[12]
     """)
 
@@ -227,8 +226,7 @@ enum RestoreVolumes {
     umount m
     rmdir m
     btrfs-image $first wide.dump 2>/dev/null
-    for loop in $loops; do losetup -d $loop; done
-    btrfs device scan -u >/dev/null 2>&1 || true
+    \(detach)
     rm wide.[12]
     """)
 

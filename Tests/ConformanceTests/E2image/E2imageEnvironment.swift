@@ -22,6 +22,17 @@ let e2imageEnvironmentCases: [Case] =
       setup: ["truncate -s 20M e4.img; e2image -ra e4.img y 2>/dev/null"],
       deviation: Deviation("E-40", stdout: "1\n", stderr: "", status: 0, files: .unchecked))
   ]
+  + [
+    // Somebody cuts the source when most of it is still to be read.
+    Case(
+      "sh (e2image -ra dense.img - 2>log || echo $? >&2) | { head -c 4096; truncate -s 100K dense.img; cat; } >x; "
+        + "grep -c 'Input/output error' log | sed 's/[1-9][0-9]*/some/'",
+      name: "a source that is cut (E-42)", fixture: e2imageFixture,
+      setup: [
+        "mkdir d; yes | head -c 40M >d/f; truncate -s 60M dense.img; mke2fs -q -F -d d -b 4096 dense.img </dev/null; rm -r d"
+      ],
+      deviation: Deviation("E-42", stdout: "some\n", stderr: "1\n", status: 0, files: .unchecked))
+  ]
   + [">/dev/full", ">&-"].map { stdout in
     let reason = stdout == ">&-" ? "Bad file descriptor" : "No space left on device"
     return Case(

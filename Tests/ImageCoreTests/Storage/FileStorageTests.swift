@@ -35,6 +35,27 @@ struct FileStorageTests {
     #expect(try file.readArray(at: .max - 1, count: 4) == [0, 0, 0, 0])
   }
 
+  /// Zeros would pass for what the file has held.
+  @Test func saysThatTheFileWasCut() throws {
+    let scratch = Scratch([UInt8](repeating: 9, count: 16384))
+    let file = try FileStorage(path: scratch.path, writable: false)
+    #expect(unsafe truncate(scratch.path, 5000) == 0)
+    #expect(try file.readArray(at: 4000, count: 1000) == [UInt8](repeating: 9, count: 1000))
+    #expect(throws: ImageError.self) { try file.readArray(at: 4096, count: 4096) }
+    #expect(throws: ImageError.self) { try file.dataStart(at: 8192, limit: 4096) }
+    var buffer = Buffer(8192)
+    #expect(throws: ImageError.self) {
+      var bytes = buffer.mutableBytes
+      try file.read(into: &bytes, places: [0..<4096, 4096..<8192], at: 0)
+    }
+    // Nothing has ever been behind the end.
+    #expect(try file.readArray(at: 16384, count: 3) == [0, 0, 0])
+    // A file that became longer, by us or by others, has lost nothing.
+    let own = try FileStorage(path: scratch.path, writable: true)
+    try own.resize(to: 100)
+    #expect(try own.readArray(at: 99, count: 3) == [9, 0, 0])
+  }
+
   @Test(arguments: [CacheMode.writeback, .none, .unsafe])
   func writesAtAnyOffset(cache: CacheMode) throws {
     var model = [UInt8]((0..<20_000).map { UInt8(truncatingIfNeeded: $0 &* 7) })

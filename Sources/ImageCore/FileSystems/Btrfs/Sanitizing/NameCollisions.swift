@@ -111,31 +111,20 @@ package final class NameCollisions: Sendable {
     return true
   }
 
-  /// Replaces `name` by the next other one of a given hash, in the reference's order: blanks in front (or the least byte
+  /// Replaces `name` by the first other one of a given hash, in the reference's order: blanks in front (or the least byte
   /// that is allowed), the first byte changes fastest.
   ///
-  /// - Parameter first: how the name begins with which the search does; nil: as the reference's.
   /// - Returns: whether there is such a name.
   @_lifetime(name: copy name)
-  package func replace(
-    _ name: inout MutableRawSpan, hash: UInt32, _ choice: Choice, first: SIMD4<UInt8>? = nil
-  ) -> Bool {
-    let first = first ?? SIMD4(repeating: choice.least)
+  package func replace(_ name: inout MutableRawSpan, hash: UInt32, _ choice: Choice) -> Bool {
     guard choice.least == NameCollisions.blank, choice.kept == 0 else {
-      return replace(&name, hash: hash, choice) { position in
-        let index = position - choice.kept
-        return index < NameCollisions.variedBytes ? first[index] : choice.least
-      }
+      return replace(&name, hash: hash, choice, start: { _ in choice.least })
     }
     guard let chosen = chosenPositions(name.byteCount, choice) else { return false }
     let isRestSame = chosen.dropFirst(NameCollisions.variedBytes).allSatisfy { name.bytes[$0] == NameCollisions.blank }
-    var register = blanks[chosen.count]
-    for index in 0..<min(chosen.count, NameCollisions.variedBytes) {
-      register ^= changes[(chosen.count - 1 - index) << 8 | Int(first[index] ^ NameCollisions.blank)]
-    }
+    let start = Ending(varied: SIMD4(repeating: NameCollisions.blank), suffix: 0)
     let old = isRestSame ? Ending(name.bytes, chosen) : nil
-    let start = Ending(varied: first, suffix: 0)
-    guard let found = search(hash, choice, chosen, register, start, not: old) else { return false }
+    guard let found = search(hash, choice, chosen, blanks[chosen.count], start, not: old) else { return false }
     name.fill(chosen, with: NameCollisions.blank)
     found.store(in: &name, chosen)
     return true

@@ -4,14 +4,14 @@ import Synchronization
 /// Replaces names by others of the same length (btrfs-image §13). The name of an entry becomes the same other one wherever
 /// it occurs, so that directories, their indexes and the inodes still agree; nothing has to be remembered for that.
 ///
-/// Names of one length and one hash would all become the same. Some directories have several of them: each entry's search
-/// begins elsewhere.
+/// Some directories have several names of one length and one hash. With garbage each entry's search begins elsewhere, so
+/// that they stay different; the reference's names are the same for all of them (§20 D8).
 package final class NameSanitizer: Sendable {
   /// What the new names look like.
   package enum Style: Sendable {
     /// Random bytes, different in each run (`-s`).
     case garbage
-    /// Of the names that the reference tries, the first good one from a place on that the entry determines (`-ss`).
+    /// The names that the reference chooses (`-ss`).
     case collisions
   }
 
@@ -37,7 +37,7 @@ package final class NameSanitizer: Sendable {
   ///
   /// - Parameters:
   ///   - name: at most 255 bytes; longer ones cannot be names, and become garbage.
-  ///   - entry: tells the entries apart whose names may have one hash.
+  ///   - entry: tells the entries apart whose names may have one hash, for garbage.
   ///   - kept: bytes at its beginning that stay: an attribute's namespace.
   /// - Returns: whether the hash is the same.
   @_lifetime(name: copy name)
@@ -47,10 +47,7 @@ package final class NameSanitizer: Sendable {
     let hash = NameCollisions.hash(name.bytes)
     switch style {
     case .collisions:
-      var random = RandomBytes(entry)
-      let first = SIMD4(random.next(), random.next(), random.next(), random.next())
-      let choice = NameCollisions.Choice(least: 0x20, kept: kept)
-      if collisions.replace(&name, hash: hash, choice, first: first) { return true }
+      if collisions.replace(&name, hash: hash, NameCollisions.Choice(least: 0x20, kept: kept)) { return true }
     case .garbage:
       var random = RandomBytes(secret ^ UInt64(hash) ^ RandomBytes.mixed(entry))
       let choice = NameCollisions.Choice(least: RandomBytes.least, kept: kept)
