@@ -2,8 +2,8 @@ import FuzzSupport
 import ImageCore
 
 // A volume of 128 MiB, most of it zeros. The input is its other blocks: a little-endian number of 32 bits and 4096 bytes
-// each. Checksums are mended, so that what is behind them is reached; then the volume is opened, and surveyed in both
-// ways. What is found lies within chunks, and batches hold all of it.
+// each. Checksums are mended, so that what is behind them is reached; then the volume is opened, surveyed in both
+// ways, and sanitized. What is found lies within chunks, and batches hold all of it.
 fuzz { bytes in
   let storage = SparseBlocks(bytes, length: 128 << 20, blockSize: 4096) { number, block in
     // The superblock's checksum, and those of tree blocks of one node size.
@@ -18,6 +18,7 @@ fuzz { bytes in
     let volume = try? BtrfsVolume.open(
       BtrfsDevice(storage, superblock), beside: nil, notify: { _ in }, report: { _ in })
   else { return }
+  let sanitizer = Sanitizer(.garbage, secret: 1, volume: volume) { _ in }
   for method in [MetadataSurvey.Method.extentTree(includesData: true), .walk] {
     let log = DumpLog { _ in }
     let plan = MetadataSurvey.plan(volume, method, into: DumpPlan(splitsData: true), log: log)
@@ -34,7 +35,7 @@ fuzz { bytes in
       var bytes = block.mutableBytes
       var report = TreeBlockReport(item.address)
       let state = volume.readTreeBlock(item.address, into: &bytes, report: &report)
-      if state != .lost { _ = scrub(&bytes, transform: nil) }
+      if state != .lost { _ = scrub(&bytes, transform: sanitizer) }
     }
   }
 }
