@@ -14,9 +14,7 @@ struct DumpTarget {
     let isStream = name == Arguments.standardStream
     let stream = OutputStream.standardOutput()
     let facts = isStream ? nil : try? FileFacts(path: name)
-    if let identity = isStream ? stream.identity : facts?.identity, let from = FileStorage.identity(of: source),
-      shareBytes(identity, from)
-    {
+    if shareBytes(isStream ? stream.identity : facts?.identity, FileStorage.identity(of: source)) {
       throw ImageError("source and target are the same: \(name)")
     }
     if isStream {

@@ -107,9 +107,7 @@ private final class Restoring: Sendable {
     var seen: [FileIdentity] = []
     for name in arguments.targets {
       guard let identity = (try? FileFacts(path: name))?.identity else { continue }
-      if let source, shareBytes(source, identity) {
-        throw ImageError("source and target are the same file: \(name)")
-      }
+      if shareBytes(source, identity) { throw ImageError("source and target are the same file: \(name)") }
       if seen.contains(where: { shareBytes($0, identity) }) { throw ImageError("target given twice: \(name)") }
       seen.append(identity)
       guard !isMounted(anyOf: [identity]) else {

@@ -23,7 +23,7 @@ struct ImageTarget {
     let isSource = ImageError("Source and destination are the same file", errno: 0)
     if name == Arguments.standardOutput {
       let stream = OutputStream.standardOutput()
-      if let identity = stream.identity, sources.contains(where: { shareBytes($0, identity) }) { throw isSource }
+      if sources.contains(where: { shareBytes($0, stream.identity) }) { throw isSource }
       output = .stream(stream)
       return
     }

@@ -19,7 +19,7 @@ struct Installation {
     if !device.growsWithZeros, device.length < image.superblock.byteCount {
       throw .failure(ImageError("\(arguments.device) is smaller than the file system"))
     }
-    if let identity = device.identity, let other = image.storage.identity, shareBytes(identity, other) {
+    if shareBytes(device.identity, image.storage.identity) {
       throw .failure(ImageError("\(arguments.device) is the image itself"))
     }
     try stopping("while installing \(arguments.image)") { () throws(ImageError) in

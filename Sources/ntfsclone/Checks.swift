@@ -42,10 +42,10 @@ enum Checks {
 
   /// Refuses an output that is the source, be it through a loop device.
   private static func refuseSource(_ identity: FileIdentity?, _ output: String, _ options: Options) throws(Stop) {
-    guard let identity, let source = options.source else { return }
+    guard let source = options.source else { return }
     let other =
       options.readsStandardInput ? InputStream.standardInput().identity : (try? FileFacts(path: source))?.identity
-    if let other, shareBytes(identity, other) {
+    if shareBytes(identity, other) {
       throw .failed("Source '\(source)' and output '\(output)' are the same!")
     }
   }

@@ -92,9 +92,7 @@ struct O2Image {
     let isStream = name == Arguments.standardOutput
     return try stopping(openContext(name)) { () throws(ImageError) in
       let kind = isStream ? nil : try? FileFacts(path: name)
-      if let identity = isStream ? OutputStream.standardOutput().identity : kind?.identity,
-        let other = source.storage.identity, shareBytes(identity, other)
-      {
+      if shareBytes(isStream ? OutputStream.standardOutput().identity : kind?.identity, source.storage.identity) {
         throw ImageError("Source and destination are the same file", errno: 22)
       }
       if isStream { return standardOutput() }

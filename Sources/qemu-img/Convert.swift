@@ -183,7 +183,7 @@ struct ConvertJob {
       let identity = FileStorage.identity(of: ImageName.localPath(options.target))
     else { return }
     for image in source.images {
-      for layer in image.layers where layer.storage.identity.map({ shareBytes($0, identity) }) ?? false {
+      for layer in image.layers where shareBytes(layer.storage.identity, identity) {
         let name = options.target
         let what = options.skipsCreation ? "Could not open '\(name)'" : "\(name): error while converting \(format)"
         let device =

@@ -81,7 +81,7 @@ enum DDCommand: Command {
   /// An output that is one of the input's files would be emptied before it is read (D-2).
   private static func refuse(_ output: String, as format: String, _ source: any DiskImage) throws(ImageError) {
     guard let identity = FileStorage.identity(of: ImageName.localPath(output)) else { return }
-    for layer in source.layers where layer.storage.identity.map({ shareBytes($0, identity) }) ?? false {
+    for layer in source.layers where shareBytes(layer.storage.identity, identity) {
       throw ImageError(
         "\(output): error while creating output image: Failed to get \"write\" lock",
         hint: "Is another process using the image [\(output)]?")

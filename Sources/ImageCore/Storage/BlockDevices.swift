@@ -33,11 +33,13 @@ private func place(of identity: FileIdentity) -> (file: FileIdentity, range: Ran
   return (file, range)
 }
 
-/// Whether two files or devices have bytes in the same place: writing to one changes the other.
-package func shareBytes(_ one: FileIdentity, _ other: FileIdentity) -> Bool {
+/// Whether two files or devices have bytes in the same place: writing to one changes the other. What is no file or device
+/// shares with nothing.
+package func shareBytes(_ one: FileIdentity?, _ other: FileIdentity?) -> Bool {
+  guard let one, let other else { return false }
   if one == other { return true }
-  let (one, other) = (place(of: one), place(of: other))
-  return one.file == other.file && one.range.overlaps(other.range)
+  let (first, second) = (place(of: one), place(of: other))
+  return first.file == second.file && first.range.overlaps(second.range)
 }
 
 /// The path of the file that a loop device shows; nil for any other device.

@@ -22,10 +22,7 @@ public final class InputStream: Sendable {
   public var isSeekable: Bool { lseek(descriptor.number, 0, SEEK_CUR) >= 0 }
 
   /// The file behind, nil when it is no regular file or block device.
-  public var identity: FileIdentity? {
-    guard let status = try? descriptor.status() else { return nil }
-    return FileIdentity.ofStorage(status)
-  }
+  public var identity: FileIdentity? { descriptor.storageIdentity }
 
   /// Whether it is a regular file of which nobody else knows the position, so that it may be read anywhere.
   public var isRandomAccess: Bool {
@@ -106,10 +103,7 @@ public final class OutputStream: Sendable {
   private init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 
   /// The file behind, nil when it is no regular file or block device.
-  public var identity: FileIdentity? {
-    guard let status = try? descriptor.status() else { return nil }
-    return FileIdentity.ofStorage(status)
-  }
+  public var identity: FileIdentity? { descriptor.storageIdentity }
 
   /// Waits until the bytes before `position` have been written, and runs `body` with the stream for itself.
   private func inTurn(_ position: UInt64, _ count: UInt64, _ body: () throws(ImageError) -> Void) throws(ImageError) {

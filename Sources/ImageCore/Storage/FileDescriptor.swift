@@ -52,6 +52,9 @@ final class FileDescriptor: Sendable {
     guard unsafe fstat(number, &status) == 0 else { throw .system(errno) }
     return status
   }
+
+  /// The regular file or block device behind; nil for anything else.
+  var storageIdentity: FileIdentity? { (try? status()).flatMap(FileIdentity.ofStorage) }
 }
 
 /// What sort of file a status describes (st_mode's type bits, stat(2)).

@@ -3,8 +3,9 @@ import Bytes
 /// New keys for the directory entries of a leaf, whose names have new hashes, and the order that they bring about.
 ///
 /// The first key of a leaf stands in the block above, which may not follow, and the first one of the next leaf is not
-/// known here: an entry that would have to leave its leaf cannot be found by its name any more. It is taken out, since the kernel refuses a leaf
-/// with a single entry whose name has another hash than its key says, and with it every other name in there.
+/// known here: an entry that would have to leave its leaf cannot be found by its name any more. It is taken out, since the
+/// kernel refuses a leaf with a single entry whose name has another hash than its key says, and with it every other name in
+/// there.
 struct LeafOrder {
   private struct Change {
     var index: Int
